@@ -1,0 +1,1 @@
+//! the rate service over rates.catalog.

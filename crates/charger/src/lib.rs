@@ -1,0 +1,1 @@
+//! usage and commands to ledger.

@@ -1,0 +1,27 @@
+//! What tally's words mean: amounts, ids, time, usage events, reason codes.
+//!
+//! **Architecture invariant:** nothing here reads a clock, an environment variable, a file or a
+//! socket, and nothing here knows a wire format or a price.
+
+mod amount;
+mod identity;
+mod ids;
+pub mod limits;
+mod partition;
+mod pools;
+mod reason;
+mod time;
+mod usage;
+
+pub use amount::{Amount, AmountError, Credits, DECIMALS, Money, Quantity, SCALE};
+pub use identity::{ContentHash, IdentityKey};
+pub use ids::{
+    CatalogueId, Currency, LotId, Offset, Partition, RuleId, Sequence, Topic, TopicPartition,
+};
+pub use partition::{murmur2, partition_of};
+pub use pools::{ALL_POOLS, Pool, Pools, Side};
+pub use reason::{Fault, Outcome, REASONS, Reason, ReasonRow};
+pub use time::{Day, TimeError, Timestamp};
+pub use usage::{
+    Attributes, HoldAction, Item, Measure, ReportedCost, Status, Text, Traffic, UsageEvent,
+};

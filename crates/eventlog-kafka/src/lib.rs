@@ -1,0 +1,1 @@
+//! the event log on Kafka; the only user of rdkafka.

@@ -1,0 +1,1 @@
+//! the log trait, the embedded log, the in-memory log.

@@ -1,0 +1,1 @@
+//! offsets, seals, outcomes, ledger time, takeover. Pure.

@@ -1,0 +1,1 @@
+//! the identity index: in memory and in sorted runs.

@@ -1,0 +1,1 @@
+//! entries, postings, lots: decide and apply, invariants. Pure.

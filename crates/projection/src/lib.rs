@@ -1,0 +1,1 @@
+//! ledger entry to ClickHouse rows and rollup deltas. Pure.

@@ -1,0 +1,1 @@
+//! price books, rate cards, quotes; usage to rate lines. Pure.

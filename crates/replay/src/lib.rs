@@ -1,0 +1,1 @@
+//! verify, and later plan, diff, apply.

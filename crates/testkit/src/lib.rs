@@ -1,0 +1,1 @@
+//! real servers for tests: Kafka and ClickHouse, started and stopped.

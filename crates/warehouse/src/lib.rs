@@ -1,0 +1,1 @@
+//! ClickHouse: tables, inserts, embedded server; the only user of clickhouse.

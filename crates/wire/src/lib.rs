@@ -1,0 +1,1 @@
+//! bytes to domain: Avro and CloudEvents JSON. Pure.
