@@ -137,12 +137,20 @@ macro_rules! amount {
         }
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    serializer.serialize_i128(self.0)
+                }
             }
         }
-        /// Only from a string: a JSON number has been through a float in too many libraries.
+        /// From text only as a string: a JSON number has been through a float in too many
+        /// libraries.
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return i128::deserialize(deserializer).map(Self);
+                }
                 let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
@@ -237,17 +245,35 @@ mod tests {
             assert_eq!(credits.atoms(), atoms);
             assert_eq!(credits.to_string(), text);
         }
-        assert_eq!("1.5000000000000000".parse(), Ok(Credits::from_atoms(1_500_000_000_000)));
+        assert_eq!(
+            "1.5000000000000000".parse(),
+            Ok(Credits::from_atoms(1_500_000_000_000))
+        );
     }
 
     #[test]
     fn refuses_what_is_not_a_plain_decimal() {
-        for text in ["", "-", ".", ".5", "5.", "1e3", "+1", " 1", "1,5", "0x1", "NaN", "1.2.3"] {
-            assert_eq!(text.parse::<Credits>(), Err(AmountError::NotADecimal), "{text}");
+        for text in [
+            "", "-", ".", ".5", "5.", "1e3", "+1", " 1", "1,5", "0x1", "NaN", "1.2.3",
+        ] {
+            assert_eq!(
+                text.parse::<Credits>(),
+                Err(AmountError::NotADecimal),
+                "{text}"
+            );
         }
-        assert_eq!("0.0000000000001".parse::<Credits>(), Err(AmountError::TooPrecise));
-        assert_eq!("1000000000000000.1".parse::<Credits>(), Err(AmountError::OutOfRange));
-        assert_eq!("9".repeat(500).parse::<Credits>(), Err(AmountError::OutOfRange));
+        assert_eq!(
+            "0.0000000000001".parse::<Credits>(),
+            Err(AmountError::TooPrecise)
+        );
+        assert_eq!(
+            "1000000000000000.1".parse::<Credits>(),
+            Err(AmountError::OutOfRange)
+        );
+        assert_eq!(
+            "9".repeat(500).parse::<Credits>(),
+            Err(AmountError::OutOfRange)
+        );
     }
 
     proptest! {

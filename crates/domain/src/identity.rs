@@ -13,7 +13,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 pub struct IdentityKey(pub u128);
 
 /// The meaning of an event: XXH3-64 over its canonical bytes (see `wire`'s canonical form).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct ContentHash(pub u64);
 
 impl IdentityKey {

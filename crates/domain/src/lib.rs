@@ -9,6 +9,7 @@ mod ids;
 pub mod limits;
 mod partition;
 mod pools;
+mod rated;
 mod reason;
 mod time;
 mod usage;
@@ -20,6 +21,7 @@ pub use ids::{
 };
 pub use partition::{murmur2, partition_of};
 pub use pools::{ALL_POOLS, Pool, Pools, Side};
+pub use rated::{CostStatus, PriceRef, RateLine};
 pub use reason::{Fault, Outcome, REASONS, Reason, ReasonRow};
 pub use time::{Day, TimeError, Timestamp};
 pub use usage::{

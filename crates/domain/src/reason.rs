@@ -75,7 +75,11 @@ pub struct ReasonRow {
 macro_rules! reasons {
     ($($variant:ident $code:literal $outcome:ident $about:literal;)*) => {
         /// Why an input did not become a plain debit (or a command was refused).
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(rename_all = "snake_case")]
         #[repr(u8)]
         pub enum Reason { $($variant),* }
 
@@ -134,6 +138,7 @@ reasons! {
     NoPriceForPool "no_price_for_pool" Unrated "the price has no rate for a pool of the item, nor for its fallbacks";
     AmountOutOfRange "amount_out_of_range" Unrated "the price comes to more than 10^15";
 
+    BadTerms "bad_terms" Refused "an amount is not above zero, larger than what is left, or an expiry is not ahead";
     TooManyLots "too_many_lots" Refused "an account has at most 1,000 open lots";
     UnknownLot "unknown_lot" Refused "the account has no such lot";
     LotClosed "lot_closed" Refused "nothing is left in the lot";
@@ -158,7 +163,10 @@ impl Reason {
     }
 
     pub fn from_code(code: &str) -> Option<Self> {
-        REASONS.iter().find(|row| row.code == code).map(|row| row.reason)
+        REASONS
+            .iter()
+            .find(|row| row.code == code)
+            .map(|row| row.reason)
     }
 }
 
@@ -185,7 +193,11 @@ impl Fault {
         if shown.len() < value.len() {
             shown.push('…');
         }
-        Self { reason, field: field.into(), value: shown }
+        Self {
+            reason,
+            field: field.into(),
+            value: shown,
+        }
     }
 }
 
@@ -196,7 +208,11 @@ mod tests {
     #[test]
     fn every_code_is_stable_snake_case_and_found_again() {
         for row in REASONS {
-            assert!(row.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()));
+            assert!(
+                row.code
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+            );
             assert_eq!(Reason::from_code(row.code), Some(row.reason));
             assert_eq!(row.reason.row(), row);
         }

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Currency, Money, Pools, Quantity, Timestamp};
 
 /// A text of an event, borrowed from its record unless an escape had to be undone.
@@ -16,7 +18,10 @@ pub type Attributes<'a> = Vec<(Text<'a>, Text<'a>)>;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $first:ident = $first_word:literal $(, $variant:ident = $word:literal)* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "lowercase")]
         #[repr(u8)]
         pub enum $name { #[default] $first, $($variant),* }
 
@@ -70,7 +75,7 @@ words! {
 }
 
 /// One usage event. Identity is account + `source` + `id`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent<'a> {
     /// The CloudEvents `subject`.
     pub account: Text<'a>,
@@ -99,7 +104,7 @@ pub struct UsageEvent<'a> {
 }
 
 /// One part of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item<'a> {
     pub model: Option<Text<'a>>,
     pub provider: Option<Text<'a>>,
@@ -114,7 +119,7 @@ pub struct Item<'a> {
 }
 
 /// What an item counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Measure<'a> {
     /// Token pools of one model call, disjoint.
     Tokens(Pools),
@@ -123,7 +128,7 @@ pub enum Measure<'a> {
 }
 
 /// A vendor cost as the producer reported it; never negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedCost {
     pub amount: Money,
     pub currency: Currency,
@@ -145,7 +150,69 @@ impl UsageEvent<'_> {
     }
 }
 
+impl UsageEvent<'_> {
+    /// Lets go of the record that the texts borrow from.
+    pub fn into_owned(self) -> UsageEvent<'static> {
+        UsageEvent {
+            account: owned(self.account),
+            source: owned(self.source),
+            id: owned(self.id),
+            time: self.time,
+            feature: owned(self.feature),
+            traffic: self.traffic,
+            status: self.status,
+            hold_action: self.hold_action,
+            backfill: self.backfill,
+            user: self.user.map(owned),
+            team: self.team.map(owned),
+            hold: self.hold.map(owned),
+            run: self.run.map(owned),
+            step: self.step.map(owned),
+            trace: self.trace.map(owned),
+            environment: self.environment.map(owned),
+            conversation: self.conversation.map(owned),
+            requested_model: self.requested_model.map(owned),
+            vendor_request_id: self.vendor_request_id.map(owned),
+            attributes: owned_pairs(self.attributes),
+            items: self.items.into_iter().map(Item::into_owned).collect(),
+        }
+    }
+}
+
+impl Item<'_> {
+    fn into_owned(self) -> Item<'static> {
+        Item {
+            model: self.model.map(owned),
+            provider: self.provider.map(owned),
+            service_tier: self.service_tier.map(owned),
+            measure: match self.measure {
+                Measure::Tokens(pools) => Measure::Tokens(pools),
+                Measure::Meter { meter, quantity } => Measure::Meter {
+                    meter: owned(meter),
+                    quantity,
+                },
+            },
+            vendor_cost: self.vendor_cost,
+            attributes: owned_pairs(self.attributes),
+            estimated: self.estimated,
+        }
+    }
+}
+
+fn owned(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
+}
+
+fn owned_pairs(attributes: Attributes<'_>) -> Attributes<'static> {
+    attributes
+        .into_iter()
+        .map(|(name, value)| (owned(name), owned(value)))
+        .collect()
+}
+
 fn find<'e>(attributes: &'e Attributes<'_>, name: &str) -> Option<&'e str> {
-    let index = attributes.binary_search_by(|(key, _)| key.as_ref().cmp(name)).ok()?;
+    let index = attributes
+        .binary_search_by(|(key, _)| key.as_ref().cmp(name))
+        .ok()?;
     Some(&attributes[index].1)
 }

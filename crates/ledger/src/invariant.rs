@@ -1,0 +1,99 @@
+//! The ledger's invariants as predicates: one definition for tests, the simulator, `verify` and
+//! metrics. Numbers are those of the architecture document.
+
+use domain::{Credits, Money};
+
+use crate::{Account, Body, Entry, LotState, Unit, postings};
+
+/// A broken invariant, and what was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invariant {number}: {found}")]
+pub struct Broken {
+    pub number: u8,
+    pub found: String,
+}
+
+fn broken(number: u8, found: String) -> Result<(), Broken> {
+    Err(Broken { number, found })
+}
+
+/// Invariant 2: the postings of an entry sum to zero, per unit.
+pub fn postings_balance(entry: &Entry<'_>) -> Result<(), Broken> {
+    for unit in [Unit::Credits, Unit::Money] {
+        let sum: i128 = postings(entry)
+            .iter()
+            .filter(|posting| posting.unit == unit)
+            .map(|posting| posting.amount)
+            .sum();
+        if sum != 0 {
+            let (account, sequence) = (&entry.account, entry.sequence);
+            return broken(
+                2,
+                format!("{account}#{sequence}: {unit:?} postings sum to {sum}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Invariant 3: granted = remaining + drawn + expired + voided per lot, nothing below zero, and
+/// settled = Σ remaining − overage.
+pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
+    let mut remaining = Credits::ZERO;
+    let mut in_grace = Credits::ZERO;
+    for lot in account.lots.iter().chain(&account.closed) {
+        let left = lot.remaining();
+        let parts = [lot.drawn, lot.expired, lot.voided, left];
+        if parts.iter().any(|part| part.is_negative()) {
+            return broken(3, format!("{name}: lot {} has a part below zero", lot.id));
+        }
+        if lot.recognised > lot.paid || lot.recognised.is_negative() {
+            return broken(
+                3,
+                format!("{name}: lot {} recognised more than was paid", lot.id),
+            );
+        }
+        match lot.state {
+            LotState::Pending => {}
+            LotState::Live => remaining += left,
+            LotState::InGrace => {
+                remaining += left;
+                in_grace += left;
+            }
+            LotState::Closed if left.is_zero() && lot.recognised == lot.paid => {}
+            LotState::Closed => {
+                return broken(3, format!("{name}: closed lot {} is not used up", lot.id));
+            }
+        }
+    }
+    let balance = account.balance();
+    if balance.settled != remaining - account.overage || balance.in_grace != in_grace {
+        return broken(3, format!("{name}: settled is not Σ remaining − overage"));
+    }
+    if account.overage.is_negative() {
+        return broken(3, format!("{name}: overage below zero"));
+    }
+    Ok(())
+}
+
+/// Invariant 7: the lines of a debit sum to it, and so do its draws and overage.
+pub fn debit_adds_up(entry: &Entry<'_>) -> Result<(), Broken> {
+    let Body::Debit(debit) = &entry.body else {
+        return Ok(());
+    };
+    let lines: Credits = debit.lines.iter().map(|line| line.credits).sum();
+    let drawn: Credits = debit.draws.iter().map(|draw| draw.credits).sum();
+    let revenue_below_zero = debit.draws.iter().any(|draw| draw.revenue < Money::ZERO);
+    if lines != debit.credits
+        || drawn + debit.overage != debit.credits
+        || debit.lines.len() != debit.event.items.len()
+        || revenue_below_zero
+    {
+        let (account, sequence) = (&entry.account, entry.sequence);
+        return broken(
+            7,
+            format!("{account}#{sequence}: lines or draws do not sum to the debit"),
+        );
+    }
+    Ok(())
+}
