@@ -1,1 +1,22 @@
-//! usage and commands to ledger.
+//! The charger: the only writer of the ledger. It reads partition p of its inputs, decides, and
+//! appends to `ledger.entries[p]`, with everything that one batch says in one transaction.
+//!
+//! [`core`] decides and does no I/O; [`Charger`] owns the log's member, commits, takes partitions
+//! over and gives them up; [`recover`] makes a partition's state again from its ledger.
+
+pub mod core;
+mod metrics;
+mod outgoing;
+mod recover;
+mod service;
+mod settings;
+mod snapshot;
+
+pub use catalog::Prices;
+pub use core::{CoreSettings, Folded, Halt, PartitionCore};
+pub use metrics::ChargerMetrics;
+pub use outgoing::Outgoing;
+pub use recover::{Folder, RecoverError, recover};
+pub use service::{Charger, ChargerError, Clock, Session, SystemClock};
+pub use settings::ChargerSettings;
+pub use snapshot::Snapshots;

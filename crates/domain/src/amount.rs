@@ -245,35 +245,17 @@ mod tests {
             assert_eq!(credits.atoms(), atoms);
             assert_eq!(credits.to_string(), text);
         }
-        assert_eq!(
-            "1.5000000000000000".parse(),
-            Ok(Credits::from_atoms(1_500_000_000_000))
-        );
+        assert_eq!("1.5000000000000000".parse(), Ok(Credits::from_atoms(1_500_000_000_000)));
     }
 
     #[test]
     fn refuses_what_is_not_a_plain_decimal() {
-        for text in [
-            "", "-", ".", ".5", "5.", "1e3", "+1", " 1", "1,5", "0x1", "NaN", "1.2.3",
-        ] {
-            assert_eq!(
-                text.parse::<Credits>(),
-                Err(AmountError::NotADecimal),
-                "{text}"
-            );
+        for text in ["", "-", ".", ".5", "5.", "1e3", "+1", " 1", "1,5", "0x1", "NaN", "1.2.3"] {
+            assert_eq!(text.parse::<Credits>(), Err(AmountError::NotADecimal), "{text}");
         }
-        assert_eq!(
-            "0.0000000000001".parse::<Credits>(),
-            Err(AmountError::TooPrecise)
-        );
-        assert_eq!(
-            "1000000000000000.1".parse::<Credits>(),
-            Err(AmountError::OutOfRange)
-        );
-        assert_eq!(
-            "9".repeat(500).parse::<Credits>(),
-            Err(AmountError::OutOfRange)
-        );
+        assert_eq!("0.0000000000001".parse::<Credits>(), Err(AmountError::TooPrecise));
+        assert_eq!("1000000000000000.1".parse::<Credits>(), Err(AmountError::OutOfRange));
+        assert_eq!("9".repeat(500).parse::<Credits>(), Err(AmountError::OutOfRange));
     }
 
     proptest! {

@@ -32,6 +32,11 @@ number!(
     Sequence(u64)
 );
 number!(
+    /// An entry's number within its ledger partition, from 1, without gaps. With the partition it
+    /// names an entry to people: `3-8812`.
+    EntryNumber(u64)
+);
+number!(
     /// A lot, named by the sequence number of the entry that granted it; unique per account.
     LotId(u64)
 );
@@ -54,6 +59,12 @@ impl Offset {
 }
 
 impl Sequence {
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl EntryNumber {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }

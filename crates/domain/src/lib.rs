@@ -17,7 +17,8 @@ mod usage;
 pub use amount::{Amount, AmountError, Credits, DECIMALS, Money, Quantity, SCALE};
 pub use identity::{ContentHash, IdentityKey};
 pub use ids::{
-    CatalogueId, Currency, LotId, Offset, Partition, RuleId, Sequence, Topic, TopicPartition,
+    CatalogueId, Currency, EntryNumber, LotId, Offset, Partition, RuleId, Sequence, Topic,
+    TopicPartition,
 };
 pub use partition::{murmur2, partition_of};
 pub use pools::{ALL_POOLS, Pool, Pools, Side};

@@ -84,18 +84,12 @@ pub struct Pools([u64; Pool::COUNT]);
 impl Pools {
     /// Every pool that is not zero, in the pools' order.
     pub fn nonzero(&self) -> impl Iterator<Item = (Pool, u64)> + '_ {
-        ALL_POOLS
-            .into_iter()
-            .zip(self.0)
-            .filter(|(_, count)| *count > 0)
+        ALL_POOLS.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
     /// The sum of the pools of one side.
     pub fn side(&self, side: Side) -> u64 {
-        self.nonzero()
-            .filter(|(pool, _)| pool.side() == side)
-            .map(|(_, count)| count)
-            .sum()
+        self.nonzero().filter(|(pool, _)| pool.side() == side).map(|(_, count)| count).sum()
     }
 
     /// The sum of all pools; of disjoint ones, the tokens of the call.

@@ -163,10 +163,7 @@ impl Reason {
     }
 
     pub fn from_code(code: &str) -> Option<Self> {
-        REASONS
-            .iter()
-            .find(|row| row.code == code)
-            .map(|row| row.reason)
+        REASONS.iter().find(|row| row.code == code).map(|row| row.reason)
     }
 }
 
@@ -193,11 +190,7 @@ impl Fault {
         if shown.len() < value.len() {
             shown.push('…');
         }
-        Self {
-            reason,
-            field: field.into(),
-            value: shown,
-        }
+        Self { reason, field: field.into(), value: shown }
     }
 }
 

@@ -84,11 +84,7 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }
@@ -124,16 +120,10 @@ impl FromStr for Timestamp {
         {
             return Err(TimeError);
         }
-        let (year, month, day) = (
-            digits(&bytes[0..4])?,
-            digits(&bytes[5..7])?,
-            digits(&bytes[8..10])?,
-        );
-        let (hour, minute, second) = (
-            digits(&bytes[11..13])?,
-            digits(&bytes[14..16])?,
-            digits(&bytes[17..19])?,
-        );
+        let (year, month, day) =
+            (digits(&bytes[0..4])?, digits(&bytes[5..7])?, digits(&bytes[8..10])?);
+        let (hour, minute, second) =
+            (digits(&bytes[11..13])?, digits(&bytes[14..16])?, digits(&bytes[17..19])?);
         if year < 1970
             || !(1..=12).contains(&month)
             || !(1..=days_in_month(year, month)).contains(&day)
@@ -146,10 +136,7 @@ impl FromStr for Timestamp {
         let mut rest = &bytes[19..];
         let mut micros = 0;
         if let Some((b'.', fraction)) = rest.split_first() {
-            let length = fraction
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
+            let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if length == 0 || length > 18 {
                 return Err(TimeError);
             }
@@ -188,10 +175,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-        write!(
-            formatter,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match micros {
             0 => {}
             _ if micros % 1_000 == 0 => write!(formatter, ".{:03}", micros / 1_000)?,

@@ -187,10 +187,9 @@ impl Item<'_> {
             service_tier: self.service_tier.map(owned),
             measure: match self.measure {
                 Measure::Tokens(pools) => Measure::Tokens(pools),
-                Measure::Meter { meter, quantity } => Measure::Meter {
-                    meter: owned(meter),
-                    quantity,
-                },
+                Measure::Meter { meter, quantity } => {
+                    Measure::Meter { meter: owned(meter), quantity }
+                }
             },
             vendor_cost: self.vendor_cost,
             attributes: owned_pairs(self.attributes),
@@ -204,15 +203,10 @@ fn owned(text: Text<'_>) -> Text<'static> {
 }
 
 fn owned_pairs(attributes: Attributes<'_>) -> Attributes<'static> {
-    attributes
-        .into_iter()
-        .map(|(name, value)| (owned(name), owned(value)))
-        .collect()
+    attributes.into_iter().map(|(name, value)| (owned(name), owned(value))).collect()
 }
 
 fn find<'e>(attributes: &'e Attributes<'_>, name: &str) -> Option<&'e str> {
-    let index = attributes
-        .binary_search_by(|(key, _)| key.as_ref().cmp(name))
-        .ok()?;
+    let index = attributes.binary_search_by(|(key, _)| key.as_ref().cmp(name)).ok()?;
     Some(&attributes[index].1)
 }

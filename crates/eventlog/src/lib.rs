@@ -9,12 +9,20 @@
 //! and drives it. Records are lent (`&[u8]`) for the length of one call, so that a log over Kafka
 //! costs no copy.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod cursors;
+pub mod embedded;
+mod encoded;
 mod log;
 mod member;
+pub mod memory;
 mod record;
 
+pub use embedded::EmbeddedLog;
 pub use log::{Appender, Bounds, EventLog, LogError, Reader, TopicSpec};
 pub use member::{
     Assignment, CommitOutcome, CommittedPosition, Lane, Member, MemberSpec, Polled, Position,
 };
+pub use memory::MemoryLog;
 pub use record::{Append, HeaderLookup, NoHeaders, Record};

@@ -41,6 +41,40 @@ pub struct Bounds {
     pub stable_end: Offset,
 }
 
+impl TopicSpec {
+    /// Refuses a topic that exists with another partition count.
+    pub(crate) fn must_have(&self, partitions: u32) -> Result<(), LogError> {
+        if self.partitions == partitions {
+            return Ok(());
+        }
+        Err(LogError::Halt(format!(
+            "topic {} exists with {partitions} partitions, and {} are asked for: the count is \
+             fixed when a deployment is created",
+            self.topic, self.partitions
+        )))
+    }
+}
+
+impl Bounds {
+    /// Refuses an offset to read from that is not there; the end itself is allowed.
+    pub(crate) fn check(&self, at: TopicPartition, wanted: Offset) -> Result<(), LogError> {
+        if self.start <= wanted && wanted <= self.end {
+            return Ok(());
+        }
+        Err(LogError::OutOfRange { at, wanted, start: self.start, end: self.end })
+    }
+}
+
+impl LogError {
+    pub(crate) fn no_partition(at: TopicPartition) -> Self {
+        Self::Halt(format!("there is no {at}: create its topic first"))
+    }
+
+    pub(crate) fn no_writer(spec: &MemberSpec) -> Self {
+        Self::Halt(format!("a member of {} without a writer's name cannot append", spec.group))
+    }
+}
+
 /// A partitioned, durable, append-only log.
 pub trait EventLog: Send + Sync {
     /// Creates those of the topics that do not exist; an existing topic with another partition

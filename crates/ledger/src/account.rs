@@ -27,9 +27,7 @@ impl Category {
     }
 
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|category| category.word() == word)
+        Self::ALL.into_iter().find(|category| category.word() == word)
     }
 
     pub const fn code(self) -> u8 {
@@ -84,13 +82,7 @@ impl Lot {
     /// then id.
     pub fn order(&self) -> (u8, Timestamp, Category, Timestamp, LotId) {
         let expires = self.expires.unwrap_or(Timestamp::MAX);
-        (
-            self.priority,
-            expires,
-            self.category,
-            self.effective,
-            self.id,
-        )
+        (self.priority, expires, self.category, self.effective, self.id)
     }
 
     /// Whether usage dated `at` may draw from it now.
@@ -142,10 +134,7 @@ impl Account {
     }
 
     pub fn lot(&self, id: LotId) -> Option<&Lot> {
-        self.lots
-            .iter()
-            .chain(&self.closed)
-            .find(|lot| lot.id == id)
+        self.lots.iter().chain(&self.closed).find(|lot| lot.id == id)
     }
 
     pub(crate) fn open_lot_index(&self, id: LotId) -> Option<usize> {

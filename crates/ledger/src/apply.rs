@@ -1,6 +1,6 @@
 //! The only way that an account changes. Arithmetic alone: what an entry says, happens.
 
-use domain::{ContentHash, Credits, IdentityKey, LotId, Sequence};
+use domain::{ContentHash, Credits, EntryNumber, IdentityKey, LotId, Sequence};
 
 use crate::{Account, Body, Draw, Entry, Lot, LotState};
 
@@ -8,25 +8,14 @@ use crate::{Account, Body, Draw, Entry, Lot, LotState};
 /// reader halts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
+    #[error("entry number {found} where {expected} was due")]
+    NumberGap { expected: EntryNumber, found: EntryNumber },
     #[error("account {account}: entry {found} where {expected} was due")]
-    Gap {
-        account: String,
-        expected: Sequence,
-        found: Sequence,
-    },
+    Gap { account: String, expected: Sequence, found: Sequence },
     #[error("account {account}: entry {sequence} names lot {lot}, which is not open")]
-    NoSuchLot {
-        account: String,
-        sequence: Sequence,
-        lot: LotId,
-    },
+    NoSuchLot { account: String, sequence: Sequence, lot: LotId },
     #[error("account {account}: entry {sequence} says a balance of {said}, the fold says {folded}")]
-    BalanceDiffers {
-        account: String,
-        sequence: Sequence,
-        said: Credits,
-        folded: Credits,
-    },
+    BalanceDiffers { account: String, sequence: Sequence, said: Credits, folded: Credits },
 }
 
 /// An identity that an entry makes known, to be found when it is sent again.
@@ -34,7 +23,7 @@ pub enum ApplyError {
 pub struct Remember {
     pub key: IdentityKey,
     pub content: ContentHash,
-    pub sequence: Sequence,
+    pub entry: EntryNumber,
 }
 
 impl Entry<'_> {
@@ -56,18 +45,11 @@ impl Entry<'_> {
             | Body::LotInGrace(_)
             | Body::LotExpired(_) => return None,
         };
-        Some(Remember {
-            key,
-            content,
-            sequence: self.sequence,
-        })
+        Some(Remember { key, content, entry: self.number })
     }
 
     fn command_identity(&self, by: &crate::ByHand<'_>) -> (IdentityKey, ContentHash) {
-        (
-            IdentityKey::of_command(&self.account, &by.command),
-            by.content,
-        )
+        (IdentityKey::of_command(&self.account, &by.command), by.content)
     }
 }
 
@@ -93,10 +75,7 @@ pub fn apply(account: &mut Account, entry: &Entry<'_>) -> Result<(), ApplyError>
         Body::Unrated(_) | Body::Quarantined(_) => Ok(()),
         Body::Grant(grant) => {
             open(account, Lot::of_grant(entry.sequence, grant));
-            grant
-                .repays
-                .iter()
-                .try_for_each(|draw| repay(account, draw))
+            grant.repays.iter().try_for_each(|draw| repay(account, draw))
         }
         Body::Adjustment(adjustment) => {
             if adjustment.credits.is_positive() {
@@ -108,12 +87,7 @@ pub fn apply(account: &mut Account, entry: &Entry<'_>) -> Result<(), ApplyError>
                 .draws
                 .iter()
                 .try_for_each(|draw| take(account, draw))
-                .and_then(|()| {
-                    adjustment
-                        .repays
-                        .iter()
-                        .try_for_each(|draw| repay(account, draw))
-                })
+                .and_then(|()| adjustment.repays.iter().try_for_each(|draw| repay(account, draw)))
         }
         Body::LotVoided(closed) => lose(account, closed, |lot| &mut lot.voided),
         Body::LotExpired(closed) => lose(account, closed, |lot| &mut lot.expired),
@@ -121,12 +95,7 @@ pub fn apply(account: &mut Account, entry: &Entry<'_>) -> Result<(), ApplyError>
             lot.state = LotState::Live;
             *totals.remaining += lot.remaining();
         })
-        .and_then(|()| {
-            activated
-                .repays
-                .iter()
-                .try_for_each(|draw| repay(account, draw))
-        }),
+        .and_then(|()| activated.repays.iter().try_for_each(|draw| repay(account, draw))),
         Body::LotInGrace(lapsed) => with_lot(account, lapsed.lot, |lot, totals| {
             lot.state = LotState::InGrace;
             *totals.in_grace += lot.remaining();
@@ -162,10 +131,7 @@ fn with_lot(
 ) -> Result<(), LotId> {
     let index = account.open_lot_index(id).ok_or(id)?;
     let lot = &mut account.lots[index];
-    let totals = Totals {
-        remaining: &mut account.remaining,
-        in_grace: &mut account.in_grace,
-    };
+    let totals = Totals { remaining: &mut account.remaining, in_grace: &mut account.in_grace };
     change(lot, totals);
     if lot.remaining().is_zero() {
         let mut lot = account.lots.remove(index);
@@ -212,8 +178,6 @@ fn open(account: &mut Account, lot: Lot) {
     if lot.state == LotState::Live {
         account.remaining += lot.remaining();
     }
-    let index = account
-        .lots
-        .partition_point(|other| other.order() < lot.order());
+    let index = account.lots.partition_point(|other| other.order() < lot.order());
     account.lots.insert(index, lot);
 }

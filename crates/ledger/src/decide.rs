@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use domain::limits::{GRACE_MICROS, LOTS_MAX};
 use domain::{
-    CatalogueId, ContentHash, Credits, LotId, Offset, RateLine, Reason, Sequence, Text, Timestamp,
-    UsageEvent,
+    CatalogueId, ContentHash, Credits, EntryNumber, LotId, Offset, RateLine, Reason, Sequence,
+    Text, Timestamp, UsageEvent,
 };
 
 use crate::draw::{draw, repay, revenue_of};
@@ -22,6 +22,8 @@ use crate::{
 /// When, and because of what, something is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
+    /// The number that the entry will have: [`crate::PartitionState::next_number`].
+    pub number: EntryNumber,
     pub ledger_time: Timestamp,
     pub cause: Cause,
 }
@@ -37,7 +39,7 @@ pub struct Charge<'a> {
     pub lines: Vec<RateLine>,
     pub credits: Credits,
     pub residual: Credits,
-    pub resolves: Option<Sequence>,
+    pub resolves: Option<EntryNumber>,
 }
 
 /// Charges priced usage. It is never refused: usage that happened is booked (invariant 10), and
@@ -65,13 +67,7 @@ pub fn debit<'a>(account: &Account, charge: Charge<'a>, moment: Moment) -> Entry
 /// Keeps usage that no price covers.
 pub fn unrated<'a>(account: &Account, unrated: Unrated<'a>, moment: Moment) -> Entry<'a> {
     let name = unrated.event.account.clone();
-    entry(
-        account,
-        name,
-        moment,
-        account.balance(),
-        Body::Unrated(Box::new(unrated)),
-    )
+    entry(account, name, moment, account.balance(), Body::Unrated(Box::new(unrated)))
 }
 
 /// Holds a record back for a person to look at.
@@ -81,13 +77,7 @@ pub fn quarantine<'a>(
     quarantined: Quarantined<'a>,
     moment: Moment,
 ) -> Entry<'a> {
-    entry(
-        account,
-        name,
-        moment,
-        account.balance(),
-        Body::Quarantined(quarantined),
-    )
+    entry(account, name, moment, account.balance(), Body::Quarantined(quarantined))
 }
 
 /// Carries out a command, or says why not.
@@ -100,10 +90,7 @@ pub fn command<'a>(
     content: ContentHash,
     moment: Moment,
 ) -> Result<Entry<'a>, Reason> {
-    if command
-        .deadline
-        .is_some_and(|deadline| deadline < moment.ledger_time)
-    {
+    if command.deadline.is_some_and(|deadline| deadline < moment.ledger_time) {
         return Err(Reason::Deadline);
     }
     let by = ByHand {
@@ -148,11 +135,7 @@ pub fn timer(
         }
         TimerKind::EnterGrace => {
             after.in_grace += left;
-            Body::LotInGrace(LotInGrace {
-                lot: lot.id,
-                category: lot.category,
-                credits: left,
-            })
+            Body::LotInGrace(LotInGrace { lot: lot.id, category: lot.category, credits: left })
         }
         TimerKind::Expire => {
             after.settled -= left;
@@ -160,13 +143,7 @@ pub fn timer(
             Body::LotExpired(closed(lot, left, None))
         }
     };
-    Some(entry(
-        account,
-        Cow::Owned(name.to_owned()),
-        moment,
-        after,
-        body,
-    ))
+    Some(entry(account, Cow::Owned(name.to_owned()), moment, after, body))
 }
 
 fn grant<'a>(
@@ -176,9 +153,7 @@ fn grant<'a>(
     now: Timestamp,
 ) -> Result<(Balance, Body<'a>), Reason> {
     let effective = terms.effective.unwrap_or(now);
-    let ends_too_soon = terms
-        .expires
-        .is_some_and(|expires| expires <= effective || expires <= now);
+    let ends_too_soon = terms.expires.is_some_and(|expires| expires <= effective || expires <= now);
     if !terms.credits.is_positive() || terms.paid.is_negative() || ends_too_soon {
         return Err(Reason::BadTerms);
     }
@@ -216,13 +191,8 @@ fn adjust<'a>(
     if credits.is_zero() {
         return Err(Reason::BadTerms);
     }
-    let mut adjustment = Adjustment {
-        by,
-        credits,
-        draws: Draws::new(),
-        overage: Credits::ZERO,
-        repays: None,
-    };
+    let mut adjustment =
+        Adjustment { by, credits, draws: Draws::new(), overage: Credits::ZERO, repays: None };
     if credits.is_negative() {
         (adjustment.draws, adjustment.overage) = draw(account, -credits, now);
         let after = after_spending(account, -credits, &adjustment.draws, adjustment.overage);
@@ -292,11 +262,7 @@ fn after_spending(
     if !after.in_grace.is_zero() {
         after.in_grace -= draws
             .iter()
-            .filter(|draw| {
-                account
-                    .lot(draw.lot)
-                    .is_some_and(|lot| lot.state == LotState::InGrace)
-            })
+            .filter(|draw| account.lot(draw.lot).is_some_and(|lot| lot.state == LotState::InGrace))
             .map(|draw| draw.credits)
             .sum();
     }
@@ -311,6 +277,7 @@ fn entry<'a>(
     body: Body<'a>,
 ) -> Entry<'a> {
     Entry {
+        number: moment.number,
         account: name,
         sequence: account.sequence.next(),
         recorded_at: moment.ledger_time,
@@ -325,11 +292,7 @@ impl Lot {
         Self {
             id: LotId(sequence.0),
             category: grant.category,
-            state: if grant.pending {
-                LotState::Pending
-            } else {
-                LotState::Live
-            },
+            state: if grant.pending { LotState::Pending } else { LotState::Live },
             priority: grant.priority,
             effective: grant.effective,
             expires: grant.expires,
@@ -366,9 +329,9 @@ impl Lot {
         match self.state {
             LotState::Pending => Some((self.effective, TimerKind::Activate)),
             LotState::Live => self.expires.map(|at| (at, TimerKind::EnterGrace)),
-            LotState::InGrace => self
-                .expires
-                .map(|at| (at.plus_micros(GRACE_MICROS), TimerKind::Expire)),
+            LotState::InGrace => {
+                self.expires.map(|at| (at.plus_micros(GRACE_MICROS), TimerKind::Expire))
+            }
             LotState::Closed => None,
         }
     }

@@ -23,10 +23,7 @@ pub fn recognised(paid: Money, used: Credits, granted: Credits) -> Money {
             let quotient = &product / granted;
             let remainder = product - &quotient * granted;
             // |quotient| ≤ paid and |remainder| < granted, because used ≤ granted.
-            (
-                quotient.to_i128().unwrap_or(paid),
-                remainder.to_i128().unwrap_or(0),
-            )
+            (quotient.to_i128().unwrap_or(paid), remainder.to_i128().unwrap_or(0))
         }
     };
     let round_up = match (remainder * 2).cmp(&granted) {
@@ -66,12 +63,7 @@ pub(crate) fn draw(account: &Account, amount: Credits, at: Timestamp) -> (Draws,
 }
 
 fn draw_from(lot: &Lot, credits: Credits) -> Draw {
-    Draw {
-        lot: lot.id,
-        category: lot.category,
-        credits,
-        revenue: revenue_of(lot, credits),
-    }
+    Draw { lot: lot.id, category: lot.category, credits, revenue: revenue_of(lot, credits) }
 }
 
 /// What a lot that has just become live repays of the account's overage.

@@ -4,8 +4,8 @@
 //! Texts borrow: from the input while an entry is being made, from the record while it is read.
 
 use domain::{
-    CatalogueId, ContentHash, Credits, Currency, LotId, Money, Offset, RateLine, Reason, Sequence,
-    Text, Timestamp, Topic, UsageEvent,
+    CatalogueId, ContentHash, Credits, Currency, EntryNumber, LotId, Money, Offset, RateLine,
+    Reason, Sequence, Text, Timestamp, Topic, UsageEvent,
 };
 use smallvec::SmallVec;
 
@@ -14,6 +14,7 @@ use crate::Category;
 /// One entry of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
+    pub number: EntryNumber,
     pub account: Text<'a>,
     /// One more than the account's entry before.
     pub sequence: Sequence,
@@ -118,7 +119,7 @@ pub struct Debit<'a> {
     /// What the lots did not cover.
     pub overage: Credits,
     /// The unrated entry that this charge settles, when its price came later.
-    pub resolves: Option<Sequence>,
+    pub resolves: Option<EntryNumber>,
 }
 
 /// Usage that no price covers yet: kept whole, to be charged once one does.
@@ -140,7 +141,7 @@ pub struct Quarantined<'a> {
     pub time: Timestamp,
     pub reason: Reason,
     /// The entry that took the identity first, in a conflict.
-    pub conflicts_with: Option<Sequence>,
+    pub conflicts_with: Option<EntryNumber>,
     pub record: std::borrow::Cow<'a, [u8]>,
 }
 

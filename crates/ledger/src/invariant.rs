@@ -27,10 +27,7 @@ pub fn postings_balance(entry: &Entry<'_>) -> Result<(), Broken> {
             .sum();
         if sum != 0 {
             let (account, sequence) = (&entry.account, entry.sequence);
-            return broken(
-                2,
-                format!("{account}#{sequence}: {unit:?} postings sum to {sum}"),
-            );
+            return broken(2, format!("{account}#{sequence}: {unit:?} postings sum to {sum}"));
         }
     }
     Ok(())
@@ -48,10 +45,7 @@ pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
             return broken(3, format!("{name}: lot {} has a part below zero", lot.id));
         }
         if lot.recognised > lot.paid || lot.recognised.is_negative() {
-            return broken(
-                3,
-                format!("{name}: lot {} recognised more than was paid", lot.id),
-            );
+            return broken(3, format!("{name}: lot {} recognised more than was paid", lot.id));
         }
         match lot.state {
             LotState::Pending => {}
@@ -90,10 +84,7 @@ pub fn debit_adds_up(entry: &Entry<'_>) -> Result<(), Broken> {
         || revenue_below_zero
     {
         let (account, sequence) = (&entry.account, entry.sequence);
-        return broken(
-            7,
-            format!("{account}#{sequence}: lines or draws do not sum to the debit"),
-        );
+        return broken(7, format!("{account}#{sequence}: lines or draws do not sum to the debit"));
     }
     Ok(())
 }

@@ -98,10 +98,7 @@ pub fn postings(entry: &Entry<'_>) -> Postings {
         Body::Adjustment(adjustment) => {
             book.credits(PostingAccount::Adjusted, -adjustment.credits);
             if adjustment.credits.is_positive() {
-                book.credits(
-                    PostingAccount::Lot(LotId(entry.sequence.0)),
-                    adjustment.credits,
-                );
+                book.credits(PostingAccount::Lot(LotId(entry.sequence.0)), adjustment.credits);
             }
             book.spend(&adjustment.draws, adjustment.overage);
             book.repay(adjustment.repays.as_ref());
@@ -122,21 +119,13 @@ struct Book(Postings);
 impl Book {
     fn credits(&mut self, account: PostingAccount, amount: Credits) {
         if !amount.is_zero() {
-            self.0.push(Posting {
-                account,
-                unit: Unit::Credits,
-                amount: amount.atoms(),
-            });
+            self.0.push(Posting { account, unit: Unit::Credits, amount: amount.atoms() });
         }
     }
 
     fn money(&mut self, account: PostingAccount, amount: Money) {
         if !amount.is_zero() {
-            self.0.push(Posting {
-                account,
-                unit: Unit::Money,
-                amount: amount.atoms(),
-            });
+            self.0.push(Posting { account, unit: Unit::Money, amount: amount.atoms() });
         }
     }
 

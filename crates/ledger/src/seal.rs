@@ -1,7 +1,7 @@
 //! Seals: one per partition and transaction. They say what was consumed and how every input ended,
 //! so that the audit of invariant 1, and the proof that no byte changed, need nothing but the ledger.
 
-use domain::{Credits, Money, Offset, Outcome, Partition, Reason, Sequence, Timestamp, Topic};
+use domain::{Credits, EntryNumber, Money, Offset, Outcome, Partition, Reason, Timestamp, Topic};
 
 /// BLAKE3 over the chain hash before and the bytes of the records since.
 pub type ChainHash = [u8; 32];
@@ -53,9 +53,9 @@ pub struct Exception {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExceptionKind {
-    /// A usage event seen before: the entry of its account that took it.
+    /// A usage event seen before: the entry that took it.
     Duplicate {
-        repeats: Sequence,
+        repeats: EntryNumber,
     },
     DeadLetter {
         reason: Reason,
@@ -67,9 +67,9 @@ pub enum ExceptionKind {
     Refused {
         reason: Reason,
     },
-    /// A command seen before: the entry of its account that it made.
+    /// A command seen before: the entry that it made.
     Repeated {
-        repeats: Sequence,
+        repeats: EntryNumber,
     },
 }
 
@@ -112,9 +112,6 @@ pub struct Seal {
 impl Seal {
     /// Where an input continues after this seal.
     pub fn next(&self, topic: Topic) -> Option<Offset> {
-        self.sources
-            .iter()
-            .find(|range| range.topic == topic)
-            .map(|range| range.to)
+        self.sources.iter().find(|range| range.topic == topic).map(|range| range.to)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ContentHash, LotId, Offset, Reason, Sequence, Timestamp, UsageEvent};
+use domain::{ContentHash, EntryNumber, LotId, Offset, Reason, Timestamp, UsageEvent};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -32,17 +32,16 @@ pub struct Waiting {
     pub content: ContentHash,
     pub plan: Option<Box<str>>,
     pub reason: Reason,
-    pub sequence: Sequence,
 }
 
 /// The fold of one ledger partition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PartitionState {
     accounts: HashMap<Box<str>, Account>,
-    /// By the order in which they came, so that draining can stop and go on.
-    waiting: BTreeMap<u64, Waiting>,
-    waiting_by_entry: BTreeMap<(Box<str>, Sequence), u64>,
-    waiting_next: u64,
+    /// By the unrated entry: the order in which they came, so that draining can stop and go on.
+    waiting: BTreeMap<EntryNumber, Waiting>,
+    /// The number of the last entry.
+    last: EntryNumber,
     /// The next offset of the catalogue in use; zero before the first adoption.
     pub catalogue: Offset,
     pub ledger_time: Timestamp,
@@ -55,6 +54,7 @@ impl PartialEq for PartitionState {
     fn eq(&self, other: &Self) -> bool {
         self.accounts == other.accounts
             && self.waiting == other.waiting
+            && self.last == other.last
             && self.catalogue == other.catalogue
             && self.ledger_time == other.ledger_time
     }
@@ -75,9 +75,7 @@ impl PartitionState {
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
-        self.accounts
-            .iter()
-            .map(|(name, account)| (name.as_ref(), account))
+        self.accounts.iter().map(|(name, account)| (name.as_ref(), account))
     }
 
     pub fn account_count(&self) -> usize {
@@ -88,12 +86,14 @@ impl PartitionState {
         self.waiting.len()
     }
 
-    /// The first waiting usage at or after a place in the order, and its place.
-    pub fn waiting_from(&self, place: u64) -> Option<(u64, &Waiting)> {
-        self.waiting
-            .range(place..)
-            .next()
-            .map(|(place, waiting)| (*place, waiting))
+    /// The first waiting usage from an entry on, and its own.
+    pub fn waiting_from(&self, entry: EntryNumber) -> Option<(EntryNumber, &Waiting)> {
+        self.waiting.range(entry..).next().map(|(entry, waiting)| (*entry, waiting))
+    }
+
+    /// The number that the next entry has.
+    pub fn next_number(&self) -> EntryNumber {
+        self.last.next()
     }
 
     /// Applies one entry: the account, what waits for a price, and what waits for time.
@@ -101,36 +101,31 @@ impl PartitionState {
     /// # Errors
     /// When the entry does not continue its account: the ledger is damaged.
     pub fn apply(&mut self, entry: &Entry<'_>) -> Result<(), ApplyError> {
+        let expected = self.last.next();
+        if entry.number != expected {
+            return Err(ApplyError::NumberGap { expected, found: entry.number });
+        }
         let account = match self.accounts.get_mut(entry.account.as_ref()) {
             Some(account) => account,
-            None => self
-                .accounts
-                .entry(entry.account.as_ref().into())
-                .or_default(),
+            None => self.accounts.entry(entry.account.as_ref().into()).or_default(),
         };
         apply(account, entry)?;
+        self.last = expected;
         self.ledger_time = self.ledger_time.max(entry.recorded_at);
         match &entry.body {
             Body::Debit(debit) => {
                 if let Some(resolved) = debit.resolves {
-                    self.stop_waiting(&entry.account, resolved);
+                    self.waiting.remove(&resolved);
                 }
             }
             Body::Unrated(unrated) => {
-                let place = self.waiting_next;
-                self.waiting_next += 1;
-                self.waiting_by_entry
-                    .insert((entry.account.as_ref().into(), entry.sequence), place);
-                self.waiting.insert(
-                    place,
-                    Waiting {
-                        event: unrated.event.clone().into_owned(),
-                        content: unrated.content,
-                        plan: unrated.plan.as_deref().map(Into::into),
-                        reason: unrated.reason,
-                        sequence: entry.sequence,
-                    },
-                );
+                let waiting = Waiting {
+                    event: unrated.event.clone().into_owned(),
+                    content: unrated.content,
+                    plan: unrated.plan.as_deref().map(Into::into),
+                    reason: unrated.reason,
+                };
+                self.waiting.insert(entry.number, waiting);
             }
             Body::Grant(_) => self.set_timer(&entry.account, LotId(entry.sequence.0)),
             Body::LotActivated(activated) => self.set_timer(&entry.account, activated.lot),
@@ -176,12 +171,7 @@ impl PartitionState {
             .flat_map(|(name, account)| {
                 account.lots.iter().filter_map(|lot| {
                     let (due, kind) = lot.timer()?;
-                    Some(Timer {
-                        due,
-                        account: name.clone(),
-                        kind,
-                        lot: lot.id,
-                    })
+                    Some(Timer { due, account: name.clone(), kind, lot: lot.id })
                 })
             })
             .collect();
@@ -194,18 +184,7 @@ impl PartitionState {
             .and_then(|account| account.lots.iter().find(|open| open.id == lot))
             .and_then(crate::Lot::timer);
         if let Some((due, kind)) = timer {
-            self.timers.insert(Timer {
-                due,
-                account: name.into(),
-                kind,
-                lot,
-            });
-        }
-    }
-
-    fn stop_waiting(&mut self, name: &str, sequence: Sequence) {
-        if let Some(place) = self.waiting_by_entry.remove(&(name.into(), sequence)) {
-            self.waiting.remove(&place);
+            self.timers.insert(Timer { due, account: name.into(), kind, lot });
         }
     }
 }

@@ -77,24 +77,13 @@ struct World {
 impl World {
     fn new() -> Self {
         let now = Timestamp::from_seconds(1_795_000_000);
-        Self {
-            state: PartitionState::default(),
-            now,
-            inputs: 0,
-            entries: Vec::new(),
-        }
+        Self { state: PartitionState::default(), now, inputs: 0, entries: Vec::new() }
     }
 
     fn moment(&mut self) -> Moment {
         self.inputs += 1;
-        let cause = Cause::Input {
-            topic: Topic::UsageRaw,
-            offset: Offset(self.inputs),
-        };
-        Moment {
-            ledger_time: self.now,
-            cause,
-        }
+        let cause = Cause::Input { topic: Topic::UsageRaw, offset: Offset(self.inputs) };
+        Moment { number: self.state.next_number(), ledger_time: self.now, cause }
     }
 
     fn take(&mut self, entry: Entry<'static>) {
@@ -108,12 +97,7 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Use {
-                account,
-                credits,
-                hours_ago,
-                items,
-            } => {
+            Step::Use { account, credits, hours_ago, items } => {
                 let charge = charge(
                     &name(*account),
                     *credits,
@@ -124,15 +108,7 @@ impl World {
                 let entry = decide::debit(self.state.account(&name(*account)), charge, moment);
                 self.take(entry);
             }
-            Step::Grant {
-                account,
-                credits,
-                paid,
-                starts_h,
-                lasts_h,
-                priority,
-                category,
-            } => {
+            Step::Grant { account, credits, paid, starts_h, lasts_h, priority, category } => {
                 let effective = self.now.plus_micros(starts_h * HOUR);
                 let terms = GrantTerms {
                     credits: Credits::from_atoms(*credits),
@@ -148,22 +124,18 @@ impl World {
             Step::Adjust { account, credits } => {
                 self.command(
                     *account,
-                    CommandBody::Adjust {
-                        credits: Credits::from_atoms(*credits),
-                    },
+                    CommandBody::Adjust { credits: Credits::from_atoms(*credits) },
                 );
             }
             Step::Void { account, lot, part } => self.command(
                 *account,
-                CommandBody::Void {
-                    lot: LotId(*lot),
-                    credits: part.map(Credits::from_atoms),
-                },
+                CommandBody::Void { lot: LotId(*lot), credits: part.map(Credits::from_atoms) },
             ),
             Step::Pass { hours } => {
                 self.now = self.now.plus_micros(hours * HOUR);
                 while let Some(timer) = self.state.due(self.now) {
                     let moment = Moment {
+                        number: self.state.next_number(),
                         ledger_time: self.now,
                         cause: Cause::Timer { due: timer.due },
                     };
@@ -188,12 +160,9 @@ impl World {
             correlation: 0,
             body,
         };
-        if let Ok(entry) = decide::command(
-            self.state.account(&name(account)),
-            &command,
-            ContentHash(0),
-            moment,
-        ) {
+        if let Ok(entry) =
+            decide::command(self.state.account(&name(account)), &command, ContentHash(0), moment)
+        {
             self.take(entry);
         }
     }
@@ -305,24 +274,14 @@ fn lots_are_drawn_by_priority_then_expiry_then_category() {
     world.step(&grant(50, None, Category::Promotional));
     world.step(&grant(50, Some(10), Category::Purchased));
     world.step(&grant(10, None, Category::Purchased));
-    world.step(&Step::Use {
-        account: 0,
-        credits: 5_500_000_000_000,
-        hours_ago: 0,
-        items: 1,
-    });
-    let Body::Debit(debit) = &world.entries.last().unwrap().body else {
-        panic!()
-    };
+    world.step(&Step::Use { account: 0, credits: 5_500_000_000_000, hours_ago: 0, items: 1 });
+    let Body::Debit(debit) = &world.entries.last().unwrap().body else { panic!() };
     let order: Vec<u64> = debit.draws.iter().map(|draw| draw.lot.0).collect();
     assert_eq!(order, [4, 3, 2, 1]);
     assert_eq!(debit.overage.to_string(), "1.5");
     // The next grant repays it.
     world.step(&grant(50, None, Category::Purchased));
-    assert_eq!(
-        world.entries.last().unwrap().after.settled.to_string(),
-        "-0.5"
-    );
+    assert_eq!(world.entries.last().unwrap().after.settled.to_string(), "-0.5");
 }
 
 #[test]
@@ -338,22 +297,9 @@ fn grace_serves_only_usage_dated_before_the_expiry() {
         category: Category::Purchased,
     });
     world.step(&Step::Pass { hours: 11 });
-    assert_eq!(
-        world.state.account("acct_0").balance().available(),
-        Credits::ZERO
-    );
-    world.step(&Step::Use {
-        account: 0,
-        credits: 1_000_000_000_000,
-        hours_ago: 2,
-        items: 1,
-    });
-    world.step(&Step::Use {
-        account: 0,
-        credits: 1_000_000_000_000,
-        hours_ago: 0,
-        items: 1,
-    });
+    assert_eq!(world.state.account("acct_0").balance().available(), Credits::ZERO);
+    world.step(&Step::Use { account: 0, credits: 1_000_000_000_000, hours_ago: 2, items: 1 });
+    world.step(&Step::Use { account: 0, credits: 1_000_000_000_000, hours_ago: 0, items: 1 });
     let balance = world.state.account("acct_0").balance();
     assert_eq!(
         (balance.settled.to_string(), balance.overage.to_string()),
@@ -361,9 +307,7 @@ fn grace_serves_only_usage_dated_before_the_expiry() {
     );
     assert!(GRACE_MICROS == 24 * HOUR);
     world.step(&Step::Pass { hours: 24 });
-    let Body::LotExpired(expired) = &world.entries.last().unwrap().body else {
-        panic!()
-    };
+    let Body::LotExpired(expired) = &world.entries.last().unwrap().body else { panic!() };
     assert_eq!(
         (expired.credits.to_string(), expired.revenue.to_string()),
         ("3".into(), "6".into())

@@ -1,1 +1,10 @@
-//! verify, and later plan, diff, apply.
+//! Proofs over the ledger. `verify` reads it from its first record, beside live traffic, and says
+//! for each invariant what was checked, how much of it, and the first counterexamples.
+
+mod ledger_check;
+mod report;
+mod totals;
+
+pub use ledger_check::{LedgerCheck, VerifyError, verify_ledger};
+pub use report::{Check, Report};
+pub use totals::{Dimensions, Sums, Totals};

@@ -1,1 +1,31 @@
-//! ClickHouse: tables, inserts, embedded server; the only user of clickhouse.
+//! ClickHouse: the tables and views, migrations, inserts that survive any crash, and read-only
+//! queries. The only user of the `clickhouse` crate.
+//!
+//! - The tables are data in `projection::tables`; the views are data in [`views`]. [`ddl`] renders
+//!   both, [`Warehouse::migrate`] makes them, [`Warehouse::check_schema`] compares what is there
+//!   with what should be, and [`docs`] prints them for people.
+//! - [`Warehouse::insert`] sends one batch of rows as one atomic part with a deduplication token;
+//!   [`Warehouse::insert_again`] is for a batch whose first attempt has an unknown outcome.
+//! - [`Warehouse::query_json`], [`Warehouse::query_rows`] and [`Warehouse::export`] read.
+//!
+//! **Architecture invariant:** no rule of the ledger lives here, and no clock: what a row says is
+//! decided in `projection`, and when a batch is sent again in the projector.
+
+pub mod ddl;
+pub mod docs;
+mod error;
+mod insert;
+mod migrate;
+mod query;
+mod schema_check;
+mod settings;
+pub mod views;
+mod warehouse;
+
+pub use error::{Consequence, ServerError, WarehouseError};
+pub use insert::{Batch, INSERT_BYTES_MAX, INSERT_ROWS_MAX, InsertOutcome};
+pub use migrate::{MIGRATIONS, Migration, SCHEMA_VERSION};
+pub use query::{ColumnDescription, ExportFormat, JsonRows, QueryLimits, TableDescription};
+pub use schema_check::Finding;
+pub use settings::{Secret, Settings};
+pub use warehouse::{BadSuffix, Warehouse};

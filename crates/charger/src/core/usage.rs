@@ -1,0 +1,242 @@
+//! One usage event: decode, identity, price, charge.
+
+use domain::limits::{EVENT_AHEAD_MICROS_MAX, IDENTITY_HORIZON_DAYS};
+use domain::{
+    ContentHash, Fault, IdentityKey, Money, PriceRef, RateLine, Reason, Text, Topic, TopicPartition, UsageEvent,
+    partition_of,
+};
+use eventlog::Record;
+use flow::Ending;
+use identity::Search;
+use ledger::decide::{self, Charge, Moment};
+use ledger::{Cause, Entry, ExceptionKind, Quarantined, Unrated};
+use wire::{DeadLetter, Decoded};
+
+use super::{Halt, PartitionCore, entry_at};
+use crate::Prices;
+
+const HORIZON_MICROS: i64 = IDENTITY_HORIZON_DAYS * 86_400 * 1_000_000;
+
+/// Headers of a forwarded event: where it was found first.
+const ORIGIN_PARTITION: &str = "tally-origin-partition";
+const ORIGIN_OFFSET: &str = "tally-origin-offset";
+
+impl PartitionCore {
+    pub(super) fn usage(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Ending, Halt> {
+        let decoded = match wire::decode_usage(record.value) {
+            Ok(decoded) => decoded,
+            Err(fault) => return Ok(self.dead_letter(record, &fault, None)),
+        };
+        let event = &decoded.event;
+        let home = partition_of(&event.account, self.settings.partitions);
+        if home != self.partition {
+            return Ok(self.misrouted(record, event, home));
+        }
+        if let Some(fault) = foreign_currency(event, prices) {
+            return Ok(self.dead_letter(record, &fault, Some(event)));
+        }
+        let key = IdentityKey::new(&event.account, &event.source, &event.id);
+        let today = self.ledger_time.day();
+        let search =
+            if event.backfill { Search::Everything } else { Search::Horizon { today } };
+        if let Some(seen) = self.identity.find(key, search)? {
+            if seen.content == decoded.content {
+                let kind = ExceptionKind::Duplicate { repeats: entry_at(seen.entry) };
+                return Ok(Ending::Exception(kind));
+            }
+            let held = Held { reason: Reason::IdentityConflict, conflicts_with: Some(entry_at(seen.entry)) };
+            return self.quarantine(record, event, held);
+        }
+        let ahead = event.time.since(self.ledger_time);
+        if ahead > EVENT_AHEAD_MICROS_MAX {
+            let held = Held { reason: Reason::TooEarly, conflicts_with: None };
+            return self.quarantine(record, event, held);
+        }
+        if -ahead > HORIZON_MICROS && !event.backfill {
+            let held = Held { reason: Reason::TooLate, conflicts_with: None };
+            return self.quarantine(record, event, held);
+        }
+        let moment = self.moment(record);
+        self.charge(decoded, prices, moment)
+    }
+
+    fn charge(
+        &mut self,
+        decoded: Decoded<'_>,
+        prices: &Prices,
+        moment: Moment,
+    ) -> Result<Ending, Halt> {
+        let Decoded { event, content, .. } = decoded;
+        let account = self.state.account(&event.account);
+        let (entry, ending) = price(account, Priced { event, content, plan: None }, prices, moment);
+        if let Ending::Unrated = ending {
+            self.note_reason(&entry);
+        }
+        self.write(&entry)?;
+        Ok(ending)
+    }
+
+    fn note_reason(&mut self, entry: &Entry<'_>) {
+        if let ledger::Body::Unrated(unrated) = &entry.body {
+            self.reasons.push(unrated.reason);
+        }
+    }
+
+    fn quarantine(
+        &mut self,
+        record: &Record<'_>,
+        event: &UsageEvent<'_>,
+        held: Held,
+    ) -> Result<Ending, Halt> {
+        let quarantined = Quarantined {
+            source: Text::Borrowed(&event.source),
+            id: Text::Borrowed(&event.id),
+            time: event.time,
+            reason: held.reason,
+            conflicts_with: held.conflicts_with,
+            record: record.value.into(),
+        };
+        let account = self.state.account(&event.account);
+        let name = Text::Borrowed(event.account.as_ref());
+        let entry = decide::quarantine(account, name, quarantined, self.moment(record));
+        self.write(&entry)?;
+        self.reasons.push(held.reason);
+        Ok(Ending::Quarantined)
+    }
+
+    /// Producers' partitioners differ. An event found elsewhere goes, once, to the partition that
+    /// its account lives in; it is never charged where it was found.
+    fn misrouted(
+        &mut self,
+        record: &Record<'_>,
+        event: &UsageEvent<'_>,
+        home: domain::Partition,
+    ) -> Ending {
+        if record.at.topic == Topic::UsageForwarded {
+            let fault = Fault::new(Reason::MisroutedTwice, "subject", &event.account);
+            return self.dead_letter(record, &fault, Some(event));
+        }
+        let to = TopicPartition { topic: Topic::UsageForwarded, partition: home };
+        let headers = vec![
+            (ORIGIN_PARTITION, record.at.partition.to_string().into_bytes()),
+            (ORIGIN_OFFSET, record.offset.to_string().into_bytes()),
+        ];
+        self.outgoing.other(to, event.account.as_bytes(), record.value.to_vec(), headers);
+        Ending::Exception(ExceptionKind::Forwarded { to: home })
+    }
+
+    /// Keeps the bytes and the reason of a record that cannot be processed.
+    pub(super) fn dead_letter(
+        &mut self,
+        record: &Record<'_>,
+        fault: &Fault,
+        event: Option<&UsageEvent<'_>>,
+    ) -> Ending {
+        let letter = DeadLetter {
+            reason: fault.reason,
+            field: Text::Borrowed(&fault.field),
+            value: Text::Borrowed(&fault.value),
+            at: record.at,
+            offset: record.offset,
+            received_at: record.appended_at,
+            account: event.map(|event| Text::Borrowed(event.account.as_ref())),
+            source: event.map(|event| Text::Borrowed(event.source.as_ref())),
+            id: event.map(|event| Text::Borrowed(event.id.as_ref())),
+            record: record.value.into(),
+        };
+        let mut bytes = Vec::with_capacity(record.value.len() + 128);
+        wire::encode_dead_letter(&letter, &mut bytes);
+        self.outgoing.other(self.here(Topic::DeadLetters), record.key, bytes, Vec::new());
+        self.reasons.push(fault.reason);
+        Ending::Exception(ExceptionKind::DeadLetter { reason: fault.reason })
+    }
+
+    pub(super) fn moment(&self, record: &Record<'_>) -> Moment {
+        Moment {
+            number: self.state.next_number(),
+            ledger_time: self.ledger_time,
+            cause: Cause::Input { topic: record.at.topic, offset: record.offset },
+        }
+    }
+}
+
+struct Held {
+    reason: Reason,
+    conflicts_with: Option<domain::EntryNumber>,
+}
+
+/// An event with what is needed to price it.
+pub(super) struct Priced<'a> {
+    pub(super) event: UsageEvent<'a>,
+    pub(super) content: ContentHash,
+    pub(super) plan: Option<Text<'a>>,
+}
+
+/// Prices an event and decides its entry: a debit, or unrated when no price covers it.
+pub(super) fn price<'a>(
+    account: &ledger::Account,
+    priced: Priced<'a>,
+    prices: &Prices,
+    moment: Moment,
+) -> (Entry<'a>, Ending) {
+    let Priced { event, content, plan } = priced;
+    match rating::rate(&prices.catalogue, &event, plan.as_deref()) {
+        Ok(rating) => {
+            let ending = Ending::Debit {
+                credits: rating.credits,
+                vendor_cost: rating.vendor_cost.unwrap_or(Money::ZERO),
+            };
+            let charge = Charge {
+                event,
+                content,
+                plan,
+                rate_card: rating.rate_card,
+                catalogue: prices.next,
+                lines: rating.lines.iter().map(ledger_line).collect(),
+                credits: rating.credits,
+                residual: rating.residual,
+                resolves: None,
+            };
+            (decide::debit(account, charge, moment), ending)
+        }
+        Err(why) => {
+            let unrated = Unrated {
+                event,
+                content,
+                plan,
+                reason: why.reason,
+                item: why.item.and_then(|item| u16::try_from(item).ok()),
+            };
+            (decide::unrated(account, unrated, moment), Ending::Unrated)
+        }
+    }
+}
+
+fn ledger_line(line: &rating::RateLine) -> RateLine {
+    RateLine {
+        rule: line.rule,
+        credits: line.credits,
+        price: line.price.map(|price| PriceRef {
+            book: price.book,
+            row: price.price,
+            when: price.when,
+        }),
+        computed: line.vendor_cost_computed,
+        missing: line.cost_missing,
+    }
+}
+
+/// One currency per deployment: a cost that was reported in another one is a fault.
+fn foreign_currency(event: &UsageEvent<'_>, prices: &Prices) -> Option<Fault> {
+    let own = prices.catalogue.currency()?;
+    event.items.iter().enumerate().find_map(|(index, item)| {
+        let reported = item.vendor_cost?;
+        (reported.currency != own).then(|| {
+            Fault::new(
+                Reason::BadCurrency,
+                format!("data.items[{index}].vendor_cost.currency"),
+                reported.currency.as_str(),
+            )
+        })
+    })
+}

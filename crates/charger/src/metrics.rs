@@ -1,0 +1,103 @@
+//! The charger's metrics. A test pins the names: renaming one is a change that dashboards see.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
+};
+
+/// What the charger tells of itself.
+#[derive(Clone, Debug)]
+pub struct ChargerMetrics {
+    /// Inputs by how they ended.
+    pub outcomes: IntCounterVec,
+    /// Inputs that did not become a plain debit, by reason code.
+    pub reasons: IntCounterVec,
+    /// Commits by how they ended: committed, aborted, unknown, fenced.
+    pub commits: IntCounterVec,
+    pub commit_seconds: Histogram,
+    pub batch_inputs: Histogram,
+    pub lag_records: IntGaugeVec,
+    /// Ledger time behind the clock, in milliseconds, per partition.
+    pub lag_milliseconds: IntGaugeVec,
+    pub accounts: IntGaugeVec,
+    pub unrated_waiting: IntGaugeVec,
+    pub identity_hot: IntGaugeVec,
+    pub identity_cold: IntGaugeVec,
+    pub identity_bytes: IntGaugeVec,
+    pub snapshot_age_inputs: IntGaugeVec,
+    pub recovery_milliseconds: IntGaugeVec,
+    /// 1 while a partition is halted and waits for a person.
+    pub halted: IntGaugeVec,
+    pub catalogue_offset: IntGaugeVec,
+}
+
+impl ChargerMetrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When a name is taken in this registry.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, label: &str| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+        };
+        let gauge = |name: &str, help: &str| {
+            register(registry, IntGaugeVec::new(Opts::new(name, help), &["partition"])?)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let options = HistogramOpts::new(name, help).buckets(buckets);
+            register(registry, Histogram::with_opts(options)?)
+        };
+        Ok(Self {
+            outcomes: counter("tally_charger_inputs_total", "inputs by how they ended", "outcome")?,
+            reasons: counter(
+                "tally_charger_reasons_total",
+                "inputs that did not become a plain debit, and refused commands, by reason code",
+                "reason",
+            )?,
+            commits: counter("tally_charger_commits_total", "commits by how they ended", "outcome")?,
+            commit_seconds: histogram(
+                "tally_charger_commit_seconds",
+                "how long commits take",
+                vec![0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+            )?,
+            batch_inputs: histogram(
+                "tally_charger_batch_inputs",
+                "inputs per commit",
+                vec![1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0],
+            )?,
+            lag_records: gauge("tally_charger_lag_records", "input records not yet taken")?,
+            lag_milliseconds: gauge(
+                "tally_charger_lag_milliseconds",
+                "how far ledger time is behind the clock while inputs wait",
+            )?,
+            accounts: gauge("tally_charger_accounts", "accounts in memory")?,
+            unrated_waiting: gauge("tally_charger_unrated_waiting", "events that wait for a price")?,
+            identity_hot: gauge("tally_charger_identity_hot", "identities in memory")?,
+            identity_cold: gauge("tally_charger_identity_cold", "identities in sorted runs")?,
+            identity_bytes: gauge(
+                "tally_charger_identity_bytes",
+                "memory of the identity index, its filters included",
+            )?,
+            snapshot_age_inputs: gauge(
+                "tally_charger_snapshot_age_inputs",
+                "inputs since the last snapshot",
+            )?,
+            recovery_milliseconds: gauge(
+                "tally_charger_recovery_milliseconds",
+                "how long the last take-over took",
+            )?,
+            halted: gauge("tally_charger_halted", "1 while the partition waits for a person")?,
+            catalogue_offset: gauge(
+                "tally_charger_catalogue_offset",
+                "the next offset of the catalogue in use",
+            )?,
+        })
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

@@ -1,0 +1,234 @@
+//! `ledger_entries`, one row per entry, and `seals`.
+
+use std::fmt::Write;
+
+use domain::{Credits, Outcome, Topic};
+use ledger::{
+    Body, ByHand, Cause, Entry, ExceptionKind, PostingAccount, Seal, Unit, postings,
+};
+use serde_json::json;
+
+use super::usage::text;
+use super::{Block, Place, Rows, entry_id};
+use crate::rowbinary::RowBinary;
+use crate::tables;
+
+#[derive(Debug, Default)]
+pub(crate) struct LedgerRows {
+    entries: Rows,
+    seals: Rows,
+}
+
+/// The columns that depend on what kind of entry it is.
+#[derive(Default)]
+struct Facts<'a> {
+    event_time: Option<domain::Timestamp>,
+    source: &'a str,
+    event_id: &'a str,
+    content_hash: String,
+    hold: &'a str,
+    corrects: String,
+    credits: Credits,
+    residual: Credits,
+    catalogue: Option<i64>,
+    reason: &'a str,
+    actor: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    fn by(by: &'a ByHand<'a>, credits: Credits) -> Self {
+        Self {
+            event_id: &by.command,
+            content_hash: by.content.to_string(),
+            credits,
+            reason: &by.reason,
+            actor: &by.actor,
+            ..Self::default()
+        }
+    }
+}
+
+fn facts<'a>(place: Place, entry: &'a Entry<'a>) -> Facts<'a> {
+    match &entry.body {
+        Body::Debit(debit) => Facts {
+            event_time: Some(debit.event.time),
+            source: &debit.event.source,
+            event_id: &debit.event.id,
+            content_hash: debit.content.to_string(),
+            hold: text(&debit.event.hold),
+            corrects: debit
+                .resolves
+                .map(|unrated| entry_id(place.partition, unrated))
+                .unwrap_or_default(),
+            credits: -debit.credits,
+            residual: debit.residual,
+            catalogue: Some(debit.catalogue.0 - 1),
+            ..Facts::default()
+        },
+        Body::Unrated(unrated) => Facts {
+            event_time: Some(unrated.event.time),
+            source: &unrated.event.source,
+            event_id: &unrated.event.id,
+            content_hash: unrated.content.to_string(),
+            hold: text(&unrated.event.hold),
+            reason: unrated.reason.code(),
+            ..Facts::default()
+        },
+        Body::Quarantined(held) => Facts {
+            event_time: Some(held.time),
+            source: &held.source,
+            event_id: &held.id,
+            corrects: held
+                .conflicts_with
+                .map(|first| entry_id(place.partition, first))
+                .unwrap_or_default(),
+            reason: held.reason.code(),
+            ..Facts::default()
+        },
+        Body::Grant(grant) => {
+            Facts::by(&grant.by, if grant.pending { Credits::ZERO } else { grant.credits })
+        }
+        Body::Adjustment(adjustment) => Facts::by(&adjustment.by, adjustment.credits),
+        Body::LotVoided(closed) | Body::LotExpired(closed) => {
+            let credits = if closed.pending { Credits::ZERO } else { -closed.credits };
+            match &closed.by {
+                Some(by) => Facts::by(by, credits),
+                None => Facts { credits, ..Facts::default() },
+            }
+        }
+        Body::LotActivated(activated) => {
+            Facts { credits: activated.credits, ..Facts::default() }
+        }
+        Body::LotInGrace(_) => Facts::default(),
+    }
+}
+
+impl LedgerRows {
+    pub(crate) fn entry(&mut self, place: Place, entry: &Entry<'_>) {
+        let facts = facts(place, entry);
+        let (cause, topic, partition, offset) = match entry.cause {
+            Cause::Input { topic, offset } => ("input", topic.name(), place.partition.0, offset.0),
+            Cause::Timer { .. } => ("timer", "", 0, -1),
+            Cause::Catalogue { .. } => ("catalogue", "", 0, -1),
+        };
+        let after = &entry.after;
+        self.entries.add(|row| {
+            row.put_text(entry.account.as_bytes());
+            row.put_u64(entry.sequence.0);
+            row.put_text(entry_id(place.partition, entry.number));
+            row.put_text(entry.body.kind());
+            row.put_time(entry.recorded_at);
+            row.put_nullable_time(facts.event_time);
+            row.put_text(cause);
+            row.put_text(topic);
+            row.put_u32(partition);
+            row.put_i64(offset);
+            row.put_text(facts.source);
+            row.put_text(facts.event_id);
+            row.put_text(&facts.content_hash);
+            row.put_text(facts.hold);
+            row.put_text(&facts.corrects);
+            row.put_amount(facts.credits);
+            row.put_amount(facts.residual);
+            row.put_amount(after.settled);
+            row.put_amount(after.held);
+            row.put_amount(after.in_grace);
+            row.put_amount(after.available());
+            row.put_amount(after.overage);
+            row.put_i64(facts.catalogue.unwrap_or(-1));
+            row.put_text(facts.reason);
+            row.put_text(facts.actor);
+            row.put_text(postings_text(entry));
+            row.put_u32(place.partition.0);
+            row.put_i64(place.offset.0);
+        });
+    }
+
+    pub(crate) fn seal(&mut self, place: Place, seal: &Seal) {
+        self.seals.add(|row| {
+            row.put_u32(place.partition.0);
+            row.put_i64(place.offset.0);
+            row.put_time(seal.ledger_time);
+            row.put_i64(seal.catalogue.0 - 1);
+            row.put_u64(seal.records);
+            for topic in Topic::INPUTS {
+                let range = seal.sources.iter().find(|range| range.topic == topic);
+                row.put_i64(range.map_or(0, |range| range.from.0));
+                row.put_i64(range.map_or(0, |range| range.to.0));
+            }
+            for outcome in Outcome::ALL {
+                row.put_u64(seal.counts.get(outcome));
+            }
+            row.put_amount(-seal.credits);
+            row.put_text(exceptions_text(place, seal));
+            row.put_text(hexadecimal(&seal.chain));
+        });
+    }
+
+    /// `ledger_entries` comes last of a batch: its largest offset says what is complete.
+    pub(crate) fn finish(&mut self, blocks: &mut Vec<Block>) {
+        blocks.extend(self.seals.take(&tables::SEALS));
+        blocks.extend(self.entries.take(&tables::LEDGER_ENTRIES));
+    }
+}
+
+/// `[{"account":"lot:7","unit":"credits","amount":"-5"}]`, written without a tree: it is made for
+/// every entry.
+fn postings_text(entry: &Entry<'_>) -> String {
+    let mut out = String::with_capacity(256);
+    out.push('[');
+    for (index, posting) in postings(entry).iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        let unit = match posting.unit {
+            Unit::Credits => "credits",
+            Unit::Money => "money",
+        };
+        let amount = Credits::from_atoms(posting.amount);
+        let word = posting.account.word();
+        // Writing to a string cannot fail.
+        match posting.account {
+            PostingAccount::Lot(lot) => {
+                write!(out, r#"{{"account":"lot:{lot}","unit":"{unit}","amount":"{amount}"}}"#).ok()
+            }
+            _ => write!(out, r#"{{"account":"{word}","unit":"{unit}","amount":"{amount}"}}"#).ok(),
+        };
+    }
+    out.push(']');
+    out
+}
+
+fn exceptions_text(place: Place, seal: &Seal) -> String {
+    if seal.exceptions.is_empty() {
+        return "[]".to_owned();
+    }
+    let list: Vec<serde_json::Value> = seal
+        .exceptions
+        .iter()
+        .map(|exception| {
+            let (topic, offset) = (exception.topic.name(), exception.offset.0);
+            let outcome = exception.kind.outcome().word();
+            match exception.kind {
+                ExceptionKind::Duplicate { repeats } | ExceptionKind::Repeated { repeats } => {
+                    let repeats = entry_id(place.partition, repeats);
+                    json!({"topic": topic, "offset": offset, "outcome": outcome, "repeats": repeats})
+                }
+                ExceptionKind::DeadLetter { reason } | ExceptionKind::Refused { reason } => {
+                    json!({"topic": topic, "offset": offset, "outcome": outcome, "reason": reason.code()})
+                }
+                ExceptionKind::Forwarded { to } => {
+                    json!({"topic": topic, "offset": offset, "outcome": outcome, "to": to.0})
+                }
+            }
+        })
+        .collect();
+    serde_json::Value::Array(list).to_string()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

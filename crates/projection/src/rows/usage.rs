@@ -1,0 +1,191 @@
+//! `usage_lines`, and the rollups as signed deltas per batch.
+
+use domain::{Item, RateLine, Text};
+use hashbrown::HashMap;
+use ledger::{Debit, Entry};
+
+use super::measures::Measures;
+use super::split::Split;
+use super::{Place, entry_id};
+use crate::rowbinary::RowBinary;
+use crate::{Names, tables};
+
+/// Rows and deltas of one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    pub(crate) lines: super::Rows,
+    hourly: Rollup,
+    daily: Rollup,
+    daily_by_user: Rollup,
+}
+
+/// Deltas by their key columns, which are kept as the bytes of the row that they begin.
+#[derive(Debug, Default)]
+struct Rollup {
+    deltas: HashMap<Box<[u8]>, Measures>,
+    key: Vec<u8>,
+}
+
+impl Rollup {
+    fn add(&mut self, measures: &Measures, key: impl FnOnce(&mut Vec<u8>)) {
+        self.key.clear();
+        key(&mut self.key);
+        match self.deltas.get_mut(self.key.as_slice()) {
+            Some(sum) => sum.add(measures),
+            None => {
+                self.deltas.insert(self.key.as_slice().into(), measures.clone());
+            }
+        }
+    }
+
+    /// The rows, in the order of their keys: a batch that is made again gives the same bytes.
+    fn rows(&mut self, reached: Place) -> super::Rows {
+        let mut deltas: Vec<(Box<[u8]>, Measures)> = self.deltas.drain().collect();
+        deltas.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut rows = super::Rows::default();
+        for (key, measures) in deltas {
+            rows.add(|row| {
+                row.extend_from_slice(&key);
+                measures.put_sums(row);
+                row.put_u64(1);
+                row.put_u32(reached.partition.0);
+                row.put_i64(reached.offset.0);
+            });
+        }
+        rows
+    }
+}
+
+impl Usage {
+    pub(crate) fn debit(
+        &mut self,
+        place: Place,
+        entry: &Entry<'_>,
+        debit: &Debit<'_>,
+        names: &Names<'_>,
+    ) {
+        let mut split = Split::new(&debit.draws);
+        for (index, (line, item)) in debit.lines.iter().zip(&debit.event.items).enumerate() {
+            let mut measures = Measures::of(line, item, split.next(line.credits));
+            measures.events = i64::from(index == 0);
+            measures.model_events = i64::from(
+                !debit.event.items[..index].iter().any(|earlier| same_model(earlier, item)),
+            );
+            let line = Line { index, line, item };
+            self.line(place, entry, debit, &line, &measures, names);
+            self.roll_up(debit, item, &measures);
+        }
+    }
+
+    fn roll_up(&mut self, debit: &Debit<'_>, item: &Item<'_>, measures: &Measures) {
+        let event = &debit.event;
+        let rest = |row: &mut Vec<u8>| {
+            row.put_text(text(&event.team));
+            row.put_text(event.feature.as_bytes());
+            row.put_text(event.traffic.word());
+            row.put_text(text(&item.provider));
+            row.put_text(text(&item.model));
+            row.put_text(item.meter().unwrap_or_default());
+        };
+        self.hourly.add(measures, |row| {
+            row.put_time(event.time.hour());
+            row.put_text(event.account.as_bytes());
+            row.put_text(text(&debit.plan));
+            rest(row);
+        });
+        self.daily.add(measures, |row| {
+            row.put_day(event.time.day());
+            row.put_text(event.account.as_bytes());
+            row.put_text(text(&debit.plan));
+            rest(row);
+        });
+        self.daily_by_user.add(measures, |row| {
+            row.put_day(event.time.day());
+            row.put_text(event.account.as_bytes());
+            row.put_text(text(&event.user));
+            rest(row);
+        });
+    }
+
+    fn line(
+        &mut self,
+        place: Place,
+        entry: &Entry<'_>,
+        debit: &Debit<'_>,
+        Line { index, line, item }: &Line<'_>,
+        measures: &Measures,
+        names: &Names<'_>,
+    ) {
+        let event = &debit.event;
+        let reported = item.vendor_cost.map(|cost| cost.amount);
+        let status = line.cost_status(reported);
+        let position = u16::try_from(*index).unwrap_or(u16::MAX);
+        self.lines.add(|row| {
+            row.put_time(event.time);
+            row.put_time(entry.recorded_at);
+            row.put_text(event.account.as_bytes());
+            row.put_text(text(&debit.plan));
+            row.put_text(text(&event.team));
+            row.put_text(text(&event.user));
+            row.put_text(event.feature.as_bytes());
+            row.put_text(event.traffic.word());
+            row.put_text(event.source.as_bytes());
+            row.put_text(event.id.as_bytes());
+            row.put_text(text(&event.run));
+            row.put_text(text(&event.step));
+            row.put_text(text(&event.environment));
+            row.put_text(text(&event.conversation));
+            row.put_text(text(&event.hold));
+            row.put_text(event.status.word());
+            row.put_bool(item.estimated);
+            row.put_u16(position);
+            row.put_u16(position);
+            row.put_text(text(&item.provider));
+            row.put_text(text(&item.model));
+            row.put_text(item.service_tier.as_deref().unwrap_or("standard"));
+            row.put_text(item.meter().unwrap_or_default());
+            measures.put_line(row);
+            row.put_nullable_amount(line.computed);
+            row.put_text(status.word());
+            row.put_text(match status {
+                domain::CostStatus::Missing => line.missing.map_or("", |reason| reason.code()),
+                domain::CostStatus::Computed | domain::CostStatus::Reported => "",
+            });
+            row.put_text(names.currency());
+            let (card, version) = names.version(Some(debit.rate_card));
+            row.put_text(card);
+            row.put_u32(version);
+            row.put_text(names.rule(debit.rate_card, line.rule));
+            let (book, version) = names.version(line.price.map(|price| price.book));
+            row.put_text(book);
+            row.put_u32(version);
+            row.put_text("debit");
+            row.put_text("");
+            row.put_text(entry_id(place.partition, entry.number));
+            row.put_u32(place.partition.0);
+            row.put_i64(place.offset.0);
+        });
+    }
+
+    /// Everything of the batch, which reached this place of the ledger.
+    pub(crate) fn finish(&mut self, reached: Place, blocks: &mut Vec<super::Block>) {
+        blocks.extend(self.lines.take(&tables::USAGE_LINES));
+        blocks.extend(self.hourly.rows(reached).take(&tables::USAGE_HOURLY));
+        blocks.extend(self.daily.rows(reached).take(&tables::USAGE_DAILY));
+        blocks.extend(self.daily_by_user.rows(reached).take(&tables::USAGE_DAILY_BY_USER));
+    }
+}
+
+struct Line<'a> {
+    index: usize,
+    line: &'a RateLine,
+    item: &'a Item<'a>,
+}
+
+fn same_model(one: &Item<'_>, other: &Item<'_>) -> bool {
+    one.provider == other.provider && one.model == other.model
+}
+
+pub(crate) fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+    text.as_deref().unwrap_or_default()
+}

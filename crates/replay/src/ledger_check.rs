@@ -1,0 +1,242 @@
+//! The invariants that the ledger alone can prove: 1, 2, 3, 5, 7 and 11, partition by partition.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{Offset, Outcome, Partition, Topic, TopicPartition};
+use eventlog::{EventLog, LogError};
+use flow::{Chain, Progress};
+use ledger::{Body, Cause, Counts, Entry, PartitionState, Seal, invariant};
+use wire::LedgerRecord;
+
+use crate::{Check, Report, Totals};
+
+const RECORDS_PER_POLL: usize = 5_000;
+const POLL_WAIT: Duration = Duration::from_millis(100);
+const EMPTY_POLLS_MAX: u32 = 300;
+
+/// Why a verification could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("{at}: the reader stopped at {position}, and the ledger ends at {end}")]
+    Stalled { at: TopicPartition, position: Offset, end: Offset },
+}
+
+/// Reads every partition of the ledger from its start to the end that it has now, and checks it.
+/// Also returns what it adds up to, for the comparison with a projection, and the offset that each
+/// partition was read to.
+///
+/// # Errors
+/// When the log cannot be read. What is found broken is in the report.
+pub fn verify_ledger(
+    log: &dyn EventLog,
+    partitions: u32,
+) -> Result<(Report, Totals, BTreeMap<Partition, Offset>), VerifyError> {
+    let mut check = LedgerCheck::default();
+    let mut ends = BTreeMap::new();
+    for partition in (0..partitions).map(Partition) {
+        let at = TopicPartition { topic: Topic::LedgerEntries, partition };
+        let end = log.bounds(at)?.stable_end;
+        ends.insert(partition, end);
+        check.begin(partition);
+        read(log, at, end, &mut check)?;
+        check.end();
+    }
+    let (report, totals) = check.finish();
+    Ok((report, totals, ends))
+}
+
+fn read(
+    log: &dyn EventLog,
+    at: TopicPartition,
+    end: Offset,
+    check: &mut LedgerCheck,
+) -> Result<(), VerifyError> {
+    let mut reader = log.reader(&[(at, Offset::ZERO)])?;
+    let mut empty_polls = 0;
+    while reader.position(at) < end {
+        let count = reader.poll(RECORDS_PER_POLL, POLL_WAIT, &mut |record| {
+            if record.offset < end {
+                check.record(record.offset, record.value);
+            }
+        })?;
+        empty_polls = if count == 0 { empty_polls + 1 } else { 0 };
+        if empty_polls > EMPTY_POLLS_MAX {
+            return Err(VerifyError::Stalled { at, position: reader.position(at), end });
+        }
+    }
+    Ok(())
+}
+
+/// Checks ledger records in order, one partition after another.
+#[derive(Debug)]
+pub struct LedgerCheck {
+    outcomes: Check,
+    postings: Check,
+    lots: Check,
+    fold: Check,
+    sums: Check,
+    seals: Check,
+    totals: Totals,
+    partition: Partition,
+    state: PartitionState,
+    progress: Progress,
+    chain: Chain,
+    /// What the entries since the last seal say of input offsets.
+    caused: BTreeMap<(Topic, Offset), Outcome>,
+    counted: Counts,
+}
+
+impl Default for LedgerCheck {
+    fn default() -> Self {
+        Self {
+            outcomes: Check::new(1, "one outcome per input offset"),
+            postings: Check::new(2, "the postings of every entry sum to zero per unit"),
+            lots: Check::new(3, "lots conserve, and settled = Σ remaining − overage"),
+            fold: Check::new(5, "every entry continues its account, and its balance is the fold's"),
+            sums: Check::new(7, "the lines and the draws of every debit sum to it"),
+            seals: Check::new(11, "every seal continues the one before, and its chain holds"),
+            totals: Totals::default(),
+            partition: Partition(0),
+            state: PartitionState::default(),
+            progress: Progress::default(),
+            chain: Chain::after(&[0; 32]),
+            caused: BTreeMap::new(),
+            counted: Counts::default(),
+        }
+    }
+}
+
+impl LedgerCheck {
+    /// Begins a partition.
+    pub fn begin(&mut self, partition: Partition) {
+        self.partition = partition;
+        self.state = PartitionState::default();
+        self.progress = Progress::default();
+        self.chain = Chain::after(&self.progress.link);
+        self.caused.clear();
+    }
+
+    /// Checks one record.
+    pub fn record(&mut self, offset: Offset, bytes: &[u8]) {
+        let partition = self.partition;
+        match wire::decode_ledger(bytes) {
+            Err(why) => self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}"))),
+            Ok(LedgerRecord::Entry(entry)) => {
+                self.chain.record(bytes);
+                self.entry(offset, &entry);
+            }
+            Ok(LedgerRecord::Adopted(adopted)) => {
+                self.chain.record(bytes);
+                self.state.adopt(&adopted);
+            }
+            Ok(LedgerRecord::Seal(seal)) => self.seal(&seal, bytes),
+        }
+    }
+
+    fn entry(&mut self, offset: Offset, entry: &Entry<'_>) {
+        let place = |why: String| format!("ledger.entries[{}]@{offset}: {why}", self.partition);
+        self.postings
+            .note(invariant::postings_balance(entry).err().map(|why| place(why.to_string())));
+        if let Body::Debit(_) = entry.body {
+            self.sums.note(invariant::debit_adds_up(entry).err().map(|why| place(why.to_string())));
+        }
+        self.fold.note(self.state.apply(entry).err().map(|why| place(why.to_string())));
+        let account = self.state.account(&entry.account);
+        self.lots.note(
+            invariant::lots_conserve(&entry.account, account)
+                .err()
+                .map(|why| place(why.to_string())),
+        );
+        if let Cause::Input { topic, offset: input } = entry.cause {
+            let outcome = match entry.body {
+                Body::Debit(_) => Outcome::Debit,
+                Body::Unrated(_) => Outcome::Unrated,
+                Body::Quarantined(_) => Outcome::Quarantined,
+                Body::Grant(_)
+                | Body::Adjustment(_)
+                | Body::LotVoided(_)
+                | Body::LotActivated(_)
+                | Body::LotInGrace(_)
+                | Body::LotExpired(_) => Outcome::Applied,
+            };
+            if self.caused.insert((topic, input), outcome).is_some() {
+                self.outcomes.note(Some(place(format!("{topic}@{input} has two entries"))));
+            }
+        }
+        self.totals.add(entry);
+    }
+
+    fn seal(&mut self, seal: &Seal, bytes: &[u8]) {
+        let partition = self.partition;
+        let chain = self.chain.hash();
+        let followed = self.progress.follow(seal, &chain, bytes);
+        self.seals.note(followed.err().map(|why| format!("partition {partition}: {why}")));
+        self.chain.restart(&self.progress.link);
+
+        for exception in &seal.exceptions {
+            let outcome = exception.kind.outcome();
+            if self.caused.insert((exception.topic, exception.offset), outcome).is_some() {
+                let (topic, offset) = (exception.topic, exception.offset);
+                let fault = format!("{topic}[{partition}]@{offset} has two outcomes");
+                self.outcomes.note(Some(fault));
+            }
+        }
+        let mut counts = Counts::default();
+        for ((topic, offset), outcome) in std::mem::take(&mut self.caused) {
+            counts.add(outcome, 1);
+            let inside = seal.sources.iter().any(|range| {
+                range.topic == topic && range.from <= offset && offset < range.to
+            });
+            self.outcomes.note((!inside).then(|| {
+                format!("{topic}[{partition}]@{offset} is outside of seal {}", seal.number)
+            }));
+        }
+        for (outcome, said) in seal.counts.iter() {
+            let found = match outcome {
+                // The rest of the ranges, which `Progress::follow` has summed up.
+                Outcome::Empty => said,
+                Outcome::Debit
+                | Outcome::Unrated
+                | Outcome::Duplicate
+                | Outcome::Quarantined
+                | Outcome::DeadLetter
+                | Outcome::Forwarded
+                | Outcome::Applied
+                | Outcome::Refused
+                | Outcome::Repeated
+                | Outcome::Gap => counts.get(outcome),
+            };
+            if found != said {
+                let word = outcome.word();
+                self.outcomes.note(Some(format!(
+                    "partition {partition}, seal {}: it counts {said} {word}, the records {found}",
+                    seal.number
+                )));
+            }
+        }
+        self.counted.merge(&seal.counts);
+    }
+
+    /// Ends a partition: everything stands before a seal.
+    pub fn end(&mut self) {
+        let open = self.chain.records();
+        let partition = self.partition;
+        self.seals.note(
+            (open > 0).then(|| format!("partition {partition}: {open} records after the last seal")),
+        );
+    }
+
+    /// Input offsets by how they ended, over all seals.
+    pub fn counted(&self) -> &Counts {
+        &self.counted
+    }
+
+    pub fn finish(self) -> (Report, Totals) {
+        let checks =
+            vec![self.outcomes, self.postings, self.lots, self.fold, self.sums, self.seals];
+        (Report { checks }, self.totals)
+    }
+}

@@ -1,0 +1,160 @@
+//! Bringing a database to this version's tables and views.
+//!
+//! A new database is made from the tables as they stand and marked with every version; an older one
+//! runs the steps that it lacks. Both must end the same, which [`Warehouse::check_schema`] holds.
+//! Views hold no data, so they are replaced each time.
+
+use projection::tables::{TABLES, Table};
+
+use crate::ddl::{create_table, create_view, identifier, literal};
+use crate::error::WarehouseError;
+use crate::views::VIEWS;
+use crate::warehouse::Warehouse;
+
+/// One step from a version to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The version that it leads to.
+    pub version: u32,
+    pub name: &'static str,
+    /// Statements that may run twice (`… IF NOT EXISTS`): a step that was interrupted is run again.
+    pub statements: &'static [&'static str],
+}
+
+/// Every step, in order. The first is the tables themselves (`ddl/v001.sql` keeps them as they were
+/// released, for the test that an old database is brought to the same end).
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "initial tables", statements: &[] }];
+
+/// The version that this code reads and writes; part of every insert's token.
+pub const SCHEMA_VERSION: u32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
+const CREATE_SCHEMA_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    version UInt32 COMMENT 'Version of the tables, from 1; the largest is the database\\'s.',
+    name String COMMENT 'What the step that leads to the version does.',
+    applied_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC') COMMENT 'When it was applied, UTC.'
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY version
+COMMENT 'Versions of the tables that this database has been brought through.'";
+
+impl Warehouse {
+    /// Makes the database, its tables and views, or brings older ones up to date. May be repeated,
+    /// and run by several at once. Returns the version that was there: `None` for a new database.
+    ///
+    /// # Errors
+    /// [`WarehouseError::NewerSchema`] when a newer tally made the database; what the server says.
+    pub async fn migrate(&self) -> Result<Option<u32>, WarehouseError> {
+        let create = format!("CREATE DATABASE IF NOT EXISTS {}", identifier(self.database()));
+        self.execute_outside(&create).await?;
+        self.execute(CREATE_SCHEMA_MIGRATIONS).await?;
+        let found = self.schema_version().await?;
+        match found {
+            Some(found) if found > SCHEMA_VERSION => {
+                return Err(WarehouseError::NewerSchema { found, known: SCHEMA_VERSION });
+            }
+            Some(found) => {
+                for step in MIGRATIONS.iter().filter(|step| step.version > found) {
+                    for statement in step.statements {
+                        self.execute(statement).await?;
+                    }
+                    self.record(step).await?;
+                }
+            }
+            None => {
+                for table in TABLES {
+                    self.execute(&create_table(table, table.name)).await?;
+                }
+                for step in MIGRATIONS {
+                    self.record(step).await?;
+                }
+            }
+        }
+        for view in VIEWS {
+            self.execute(&create_view(view)).await?;
+        }
+        Ok(found)
+    }
+
+    /// Makes tables beside the live ones, under this handle's suffix.
+    pub async fn create_shadow_tables(&self, tables: &[&Table]) -> Result<(), WarehouseError> {
+        for table in tables {
+            self.execute(&create_table(table, &identifier(&self.shadow_name(table)?))).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops tables that [`Warehouse::create_shadow_tables`] made, with their rows. Refuses on the
+    /// live ones.
+    pub async fn drop_shadow_tables(&self, tables: &[&Table]) -> Result<(), WarehouseError> {
+        for table in tables {
+            let name = identifier(&self.shadow_name(table)?);
+            self.execute(&format!("DROP TABLE IF EXISTS {name} SYNC")).await?;
+        }
+        Ok(())
+    }
+
+    fn shadow_name(&self, table: &Table) -> Result<String, WarehouseError> {
+        if self.is_live() {
+            return Err(WarehouseError::Misconfigured(
+                "these are the live tables, not shadows of them".to_owned(),
+            ));
+        }
+        Ok(self.table_name(table))
+    }
+
+    async fn schema_version(&self) -> Result<Option<u32>, WarehouseError> {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            version: Option<u32>,
+        }
+        let rows: Vec<Row> =
+            self.query_rows("SELECT maxOrNull(version) AS version FROM schema_migrations").await?;
+        Ok(rows.into_iter().find_map(|row| row.version))
+    }
+
+    async fn record(&self, step: &Migration) -> Result<(), WarehouseError> {
+        self.execute(&format!(
+            "INSERT INTO schema_migrations (version, name) SETTINGS async_insert = 0 VALUES ({}, {})",
+            step.version,
+            literal(step.name)
+        ))
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// While there is one version only, its file follows the definitions; from the second on it
+    /// stays as it is, and a step leads from it to them.
+    #[test]
+    fn the_first_version_is_kept() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ddl/v001.sql");
+        let statements = TABLES.map(|table| create_table(table, table.name) + ";\n");
+        let tables = statements.join("\n");
+        if SCHEMA_VERSION == 1 && std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &tables).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        if SCHEMA_VERSION == 1 {
+            assert!(
+                kept == tables,
+                "ddl/v001.sql is out of date: run UPDATE_DOCS=1 cargo test -p warehouse"
+            );
+        }
+        assert!(kept.contains("CREATE TABLE IF NOT EXISTS usage_lines"));
+    }
+
+    #[test]
+    fn versions_follow_one_another() {
+        for (index, step) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(step.version as usize, index + 1);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Entries of the ledger (`schemas/ledger-entry`): what every entry has, and which body follows.
+
+use domain::{Text, UsageEvent};
+use ledger::{Balance, Body, Cause, Entry};
+
+use crate::avro::Writer;
+use crate::record::fields::{Field, Fields, no_such_branch};
+use crate::record::schema::LEDGER_ENTRY_V1_FINGERPRINT;
+use crate::record::{lots, charge};
+
+/// A debit of one item takes about this much; a longer one grows the buffer once more.
+const ENTRY_BYTES_LIKELY: usize = 512;
+
+/// The places of the causes in their union.
+mod cause {
+    pub(super) const INPUT: u8 = 0;
+    pub(super) const TIMER: u8 = 1;
+    pub(super) const CATALOGUE: u8 = 2;
+}
+
+/// The places of the bodies in their union.
+mod body {
+    pub(super) const DEBIT: u8 = 0;
+    pub(super) const UNRATED: u8 = 1;
+    pub(super) const QUARANTINED: u8 = 2;
+    pub(super) const GRANT: u8 = 3;
+    pub(super) const ADJUSTMENT: u8 = 4;
+    pub(super) const LOT_VOIDED: u8 = 5;
+    pub(super) const LOT_ACTIVATED: u8 = 6;
+    pub(super) const LOT_IN_GRACE: u8 = 7;
+    pub(super) const LOT_EXPIRED: u8 = 8;
+}
+
+/// Appends an entry to `out` as an Avro single-object record.
+///
+/// The event's account is not written: it is the entry's (a debug build asserts it).
+pub fn encode_entry(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    out.reserve(ENTRY_BYTES_LIKELY);
+    let mut writer = Writer::new(out);
+    let writer = &mut writer;
+    writer.single_object_header(LEDGER_ENTRY_V1_FINGERPRINT);
+    writer.number(entry.number.0);
+    writer.string(&entry.account);
+    writer.number(entry.sequence.0);
+    writer.time(entry.recorded_at);
+    write_cause(writer, &entry.cause);
+    write_balance(writer, &entry.after);
+    write_body(writer, entry);
+}
+
+fn write_cause(writer: &mut Writer<'_>, cause: &Cause) {
+    match cause {
+        Cause::Input { topic, offset } => {
+            writer.branch(cause::INPUT);
+            writer.branch(topic.code());
+            writer.long(offset.0);
+        }
+        Cause::Timer { due } => {
+            writer.branch(cause::TIMER);
+            writer.time(*due);
+        }
+        Cause::Catalogue { next } => {
+            writer.branch(cause::CATALOGUE);
+            writer.long(next.0);
+        }
+    }
+}
+
+pub(super) fn write_balance(writer: &mut Writer<'_>, balance: &Balance) {
+    writer.amount(balance.settled);
+    writer.amount(balance.overage);
+    writer.amount(balance.held);
+    writer.amount(balance.in_grace);
+}
+
+fn write_body(writer: &mut Writer<'_>, entry: &Entry<'_>) {
+    let of_the_entry = |event: &UsageEvent<'_>| event.account == entry.account;
+    match &entry.body {
+        Body::Debit(debit) => {
+            debug_assert!(of_the_entry(&debit.event));
+            writer.branch(body::DEBIT);
+            charge::write_debit(writer, debit);
+        }
+        Body::Unrated(unrated) => {
+            debug_assert!(of_the_entry(&unrated.event));
+            writer.branch(body::UNRATED);
+            charge::write_unrated(writer, unrated);
+        }
+        Body::Quarantined(quarantined) => {
+            writer.branch(body::QUARANTINED);
+            charge::write_quarantined(writer, quarantined);
+        }
+        Body::Grant(grant) => {
+            writer.branch(body::GRANT);
+            lots::write_grant(writer, grant);
+        }
+        Body::Adjustment(adjustment) => {
+            writer.branch(body::ADJUSTMENT);
+            lots::write_adjustment(writer, adjustment);
+        }
+        Body::LotVoided(closed) => {
+            writer.branch(body::LOT_VOIDED);
+            lots::write_closed(writer, closed);
+        }
+        Body::LotActivated(activated) => {
+            writer.branch(body::LOT_ACTIVATED);
+            lots::write_activated(writer, activated);
+        }
+        Body::LotInGrace(in_grace) => {
+            writer.branch(body::LOT_IN_GRACE);
+            lots::write_in_grace(writer, in_grace);
+        }
+        Body::LotExpired(closed) => {
+            writer.branch(body::LOT_EXPIRED);
+            lots::write_closed(writer, closed);
+        }
+    }
+}
+
+pub(super) fn read<'a>(mut fields: Fields<'a>) -> Field<Entry<'a>> {
+    let number = fields.entry_number("number")?;
+    let account = fields.str("account")?;
+    let entry = Entry {
+        number,
+        account: Text::Borrowed(account),
+        sequence: fields.sequence("sequence")?,
+        recorded_at: fields.time("recorded_at")?,
+        cause: read_cause(&mut fields)?,
+        after: read_balance(&mut fields)?,
+        body: read_body(&mut fields, account)?,
+    };
+    fields.end(entry)
+}
+
+fn read_cause(fields: &mut Fields<'_>) -> Field<Cause> {
+    match fields.word("cause", Some)? {
+        cause::INPUT => Ok(Cause::Input {
+            topic: fields.topic("cause.topic")?,
+            offset: fields.offset("cause.offset")?,
+        }),
+        cause::TIMER => Ok(Cause::Timer { due: fields.time("cause.due")? }),
+        cause::CATALOGUE => Ok(Cause::Catalogue { next: fields.offset("cause.next")? }),
+        _ => no_such_branch("cause"),
+    }
+}
+
+pub(super) fn read_balance(fields: &mut Fields<'_>) -> Field<Balance> {
+    Ok(Balance {
+        settled: fields.amount("balance.settled")?,
+        overage: fields.amount("balance.overage")?,
+        held: fields.amount("balance.held")?,
+        in_grace: fields.amount("balance.in_grace")?,
+    })
+}
+
+fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str) -> Field<Body<'a>> {
+    match fields.word("body", Some)? {
+        body::DEBIT => charge::read_debit(fields, account).map(Body::Debit),
+        body::UNRATED => charge::read_unrated(fields, account).map(Body::Unrated),
+        body::QUARANTINED => charge::read_quarantined(fields).map(Body::Quarantined),
+        body::GRANT => lots::read_grant(fields).map(Body::Grant),
+        body::ADJUSTMENT => lots::read_adjustment(fields).map(Body::Adjustment),
+        body::LOT_VOIDED => lots::read_closed(fields).map(Body::LotVoided),
+        body::LOT_ACTIVATED => lots::read_activated(fields).map(Body::LotActivated),
+        body::LOT_IN_GRACE => lots::read_in_grace(fields).map(Body::LotInGrace),
+        body::LOT_EXPIRED => lots::read_closed(fields).map(Body::LotExpired),
+        _ => no_such_branch("body"),
+    }
+}

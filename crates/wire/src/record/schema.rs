@@ -1,0 +1,42 @@
+//! The schemas of what stands on tally's own topics, with the fingerprints that name them.
+//!
+//! A fingerprint is pinned here and computed from the file by a test: a schema that was ever
+//! written under cannot be changed, only followed by its next version.
+
+/// One version of one schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordSchema {
+    /// The folder's name under `schemas/`.
+    pub subject: &'static str,
+    pub version: u32,
+    /// CRC-64-AVRO of the parsing canonical form.
+    pub fingerprint: u64,
+    /// The schema in Avro's JSON.
+    pub text: &'static str,
+}
+
+macro_rules! schemas {
+    ($($constant:ident $subject:literal $version:literal $fingerprint:literal;)*) => {
+        $(pub(super) const $constant: u64 = $fingerprint;)*
+
+        /// Every version of every schema that can be read.
+        pub const RECORD_SCHEMAS: &[RecordSchema] = &[$(RecordSchema {
+            subject: $subject,
+            version: $version,
+            fingerprint: $constant,
+            text: include_str!(concat!(
+                "../../../../schemas/", $subject, "/v", $version, ".avsc"
+            )),
+        }),*];
+    };
+}
+
+schemas! {
+    LEDGER_ENTRY_V1_FINGERPRINT "ledger-entry" 1 0x0000_0000_0000_0001;
+    SEAL_V1_FINGERPRINT "seal" 1 0x0000_0000_0000_0002;
+    CATALOGUE_ADOPTED_V1_FINGERPRINT "catalogue-adopted" 1 0x0000_0000_0000_0003;
+    COMMAND_V1_FINGERPRINT "command" 1 0x0000_0000_0000_0004;
+    REPLY_V1_FINGERPRINT "reply" 1 0x0000_0000_0000_0005;
+    CATALOGUE_VERSION_V1_FINGERPRINT "catalogue-version" 1 0x0000_0000_0000_0006;
+    DEAD_LETTER_V1_FINGERPRINT "dead-letter" 1 0x0000_0000_0000_0007;
+}
