@@ -37,19 +37,31 @@ pub enum RecoverError {
     Stalled { at: TopicPartition, position: Offset, end: Offset },
 }
 
+impl RecoverError {
+    /// Whether the same may work in a moment.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Log(LogError::Unavailable(_)) | Self::Stalled { .. })
+    }
+}
+
 /// Folds the records of one ledger partition, in order.
 #[derive(Debug)]
 pub struct Folder {
     at: TopicPartition,
     folded: Folded,
     chain: Chain,
+    /// Records up to this seal are in the state already: the fold began a little before it.
+    skip_to_seal: Option<u64>,
 }
 
 impl Folder {
+    /// Goes on from a state. The records may begin anywhere before the seal that it was taken at:
+    /// those up to that seal are passed over.
     pub fn new(partition: Partition, folded: Folded) -> Self {
         let at = TopicPartition { topic: Topic::LedgerEntries, partition };
         let chain = Chain::after(&folded.progress.link);
-        Self { at, folded, chain }
+        let seal = folded.progress.seal;
+        Self { at, folded, chain, skip_to_seal: (seal > 0).then_some(seal) }
     }
 
     pub fn folded(&self) -> &Folded {
@@ -65,6 +77,17 @@ impl Folder {
         let at = self.at;
         let record =
             wire::decode_ledger(bytes).map_err(|why| RecoverError::Record { at, offset, why })?;
+        if let Some(last) = self.skip_to_seal {
+            match record {
+                LedgerRecord::Seal(seal) if seal.number == last => self.skip_to_seal = None,
+                LedgerRecord::Seal(seal) if seal.number > last => {
+                    let why = SealError::Number { expected: last, found: seal.number };
+                    return Err(RecoverError::Seal { at, offset, why });
+                }
+                LedgerRecord::Seal(_) | LedgerRecord::Entry(_) | LedgerRecord::Adopted(_) => {}
+            }
+            return Ok(());
+        }
         match record {
             LedgerRecord::Entry(entry) => {
                 self.chain.record(bytes);
@@ -115,9 +138,9 @@ pub fn recover(
 ) -> Result<Folded, RecoverError> {
     let at = TopicPartition { topic: Topic::LedgerEntries, partition };
     let (from, folded) = snapshots.newest(partition)?;
+    let from_snapshot = folded.progress.seal > 0;
     match fold_from(log, at, from, folded) {
-        // A run that the snapshot names may be gone or damaged: then the ledger alone decides.
-        Err(RecoverError::Identity(error)) => {
+        Err(error) if from_snapshot && !error.is_passing() => {
             tracing::warn!(%partition, %error, "snapshot unusable, folding the whole ledger");
             fold_from(log, at, Offset::ZERO, snapshots.nothing(partition)?)
         }

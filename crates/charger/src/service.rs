@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use catalog::{CatalogueError, Follower};
-use domain::{Partition, Timestamp, Topic, TopicPartition};
+use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, Member, MemberSpec, Position};
 use flow::{Committed, TakeoverError, takeover};
 
@@ -100,9 +100,7 @@ impl ChargerError {
             self,
             Self::Log(LogError::Unavailable(_))
                 | Self::Catalogue(CatalogueError::Log(LogError::Unavailable(_)))
-                | Self::Recover(RecoverError::Log(LogError::Unavailable(_)))
-                | Self::Recover(RecoverError::Stalled { .. })
-        )
+        ) || matches!(self, Self::Recover(error) if error.is_passing())
     }
 }
 
@@ -201,6 +199,9 @@ struct Owned {
     core: PartitionCore,
     halted: Option<Halt>,
     inputs_since_snapshot: u64,
+    /// Where the ledger ended before the last seal was written: a fold that goes on from there
+    /// meets that seal. Taken only when a snapshot is due.
+    fold_from: Option<Offset>,
 }
 
 /// One stay in the group.
@@ -344,7 +345,12 @@ impl Session<'_> {
             "partition taken over"
         );
         if let Some(slot) = self.owned.get_mut(partition.0 as usize) {
-            *slot = Some(Owned { core, halted: None, inputs_since_snapshot: 0 });
+            *slot = Some(Owned {
+                core,
+                halted: None,
+                inputs_since_snapshot: 0,
+                fold_from: None,
+            });
         }
         Ok(())
     }
@@ -452,6 +458,11 @@ impl Session<'_> {
             let Some(owned) = owned else { continue };
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
             let before = owned.core.inputs();
+            owned.fold_from = None;
+            if owned.inputs_since_snapshot + before >= self.charger.settings.snapshot_every_inputs {
+                let at = TopicPartition { topic: Topic::LedgerEntries, partition };
+                owned.fold_from = Some(self.charger.log.bounds(at)?.end);
+            }
             match owned.core.seal() {
                 Ok(false) => continue,
                 Ok(true) => {}
@@ -488,7 +499,8 @@ impl Session<'_> {
                 metrics.commits.with_label_values(&["committed"]).inc();
                 metrics.batch_inputs.observe(f64::from(u32::try_from(inputs).unwrap_or(u32::MAX)));
                 self.count_outcomes();
-                self.snapshot_due()
+                self.save_snapshots();
+                Ok(())
             }
             CommitOutcome::Aborted(why) => {
                 metrics.commits.with_label_values(&["aborted"]).inc();
@@ -522,22 +534,17 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn snapshot_due(&mut self) -> Result<(), ChargerError> {
+    fn save_snapshots(&mut self) {
         for (index, owned) in self.owned.iter_mut().enumerate() {
             let Some(owned) = owned else { continue };
-            if owned.inputs_since_snapshot < self.charger.settings.snapshot_every_inputs {
-                continue;
-            }
+            let Some(fold_from) = owned.fold_from.take() else { continue };
             owned.inputs_since_snapshot = 0;
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
-            let at = TopicPartition { topic: Topic::LedgerEntries, partition };
-            let end = self.charger.log.bounds(at)?.end;
             // A snapshot is a cache: failing to write one costs time at the next start, no data.
-            if let Err(error) = self.snapshots.save(partition, end, &mut owned.core) {
+            if let Err(error) = self.snapshots.save(partition, fold_from, &mut owned.core) {
                 tracing::warn!(%partition, %error, "snapshot not written");
             }
         }
-        Ok(())
     }
 
     /// Ends the stay in order.
@@ -545,11 +552,11 @@ impl Session<'_> {
     /// # Errors
     /// Those of the log; the ledger is whole all the same.
     pub fn give_up(&mut self) -> Result<(), ChargerError> {
-        self.commit()?;
         for owned in self.owned.iter_mut().flatten() {
+            // One more snapshot, for a quick start: with the commit that follows.
             owned.inputs_since_snapshot = self.charger.settings.snapshot_every_inputs;
         }
-        self.snapshot_due()?;
+        self.commit()?;
         let partitions: Vec<Partition> = (0..self.charger.settings.partitions)
             .map(Partition)
             .filter(|partition| {

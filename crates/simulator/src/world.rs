@@ -118,7 +118,7 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     log.create_topics(&topics)?;
     let clock = Arc::new(SimulatedClock(AtomicI64::new(START * 1_000_000)));
     log.set_time(clock.now());
-    let folder = tempfile::tempdir()?;
+    let folder = scratch()?;
     let chargers: Vec<Charger> = (0..2)
         .map(|slot| charger(&log, &clock, folder.path(), slot))
         .collect::<anyhow::Result<_>>()?;
@@ -156,6 +156,13 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
         crashes: world.crashes,
         faults: injected.count(),
     })
+}
+
+/// Snapshots are written with `fsync`, which a simulated crash does not need: memory serves where
+/// there is a file system in it.
+fn scratch() -> std::io::Result<tempfile::TempDir> {
+    let memory = std::path::Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
 fn charger(

@@ -12,7 +12,8 @@
 //! position that made it, the batches of one partition come in order, and therefore *the batch is
 //! stored exactly when the table's largest offset has reached the batch's first*. If it is not
 //! there and the server drops it all the same, the token lies, and the next token of the batch is
-//! used.
+//! used. (Dead letters leave with age, so of them only presence proves anything; the letter itself is
+//! in its topic.)
 
 use bytes::Bytes;
 use domain::{Offset, Partition};
@@ -100,7 +101,9 @@ impl Warehouse {
             // The earlier attempt may still be running on the server. With the token that it used,
             // whichever of the two commits second is dropped.
             self.send(batch, attempt).await?;
-            if batch.table.position.is_none() || self.is_stored(batch).await? {
+            // Where rows have no position, or leave with age, that they are not there says nothing.
+            let can_tell = batch.table.position.is_some() && batch.table.ttl.is_empty();
+            if !can_tell || self.is_stored(batch).await? {
                 return Ok(InsertOutcome::Stored);
             }
             // The server took the batch for a repeat, and the rows are not there: the attempt that

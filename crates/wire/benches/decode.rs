@@ -4,6 +4,8 @@
 //! Ours does more in the same call: it checks every limit, hashes the meaning and makes the pools
 //! disjoint. The examples are those of `schemas/usage-event`.
 
+#![allow(clippy::unwrap_used)] // A bench that cannot run is to say so and stop.
+
 use std::collections::HashMap;
 use std::hint::black_box;
 

@@ -90,7 +90,12 @@ pub(crate) struct ItemDraft<'a> {
 impl<'a> Draft<'a> {
     /// Adds an item, if its shape is one of the two that there are.
     #[inline]
-    pub(crate) fn push_item(&mut self, item: ItemDraft<'a>, path: Path<'_>, faults: &mut impl NoteFault) {
+    pub(crate) fn push_item(
+        &mut self,
+        item: ItemDraft<'a>,
+        path: Path<'_>,
+        faults: &mut impl NoteFault,
+    ) {
         let measure = match (item.has_tokens, item.has_meter, item.has_quantity) {
             (true, false, false) if item.has_model => Measure::Tokens(item.pools),
             (false, true, true) => Measure::Meter {
@@ -152,7 +157,12 @@ fn whole(side: Side) -> Pool {
     }
 }
 
-fn check_counting(pools: &Pools, said: CountingBySide, path: Path<'_>, faults: &mut impl NoteFault) {
+fn check_counting(
+    pools: &Pools,
+    said: CountingBySide,
+    path: Path<'_>,
+    faults: &mut impl NoteFault,
+) {
     for side in [Side::Input, Side::Output] {
         let (whole, parts) = (whole(side), parts(pools, side));
         if parts == 0 {

@@ -1,5 +1,7 @@
 //! What two events must share to mean the same, and the hashes that must never change.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Also in what the tests share.
+
 use std::fs;
 use std::path::Path;
 

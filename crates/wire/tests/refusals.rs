@@ -1,6 +1,8 @@
 //! Records that are refused for what their bytes are; for what their fields say, see
 //! `schemas/usage-event/examples/bad`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Also in what the tests share.
+
 use domain::limits::INPUT_RECORD_BYTES_MAX;
 use domain::{Item, Measure, Pool, Pools, Quantity, Timestamp, UsageEvent};
 use wire::{USAGE_EVENT_V1_FINGERPRINT, decode_usage, encode_usage};
@@ -151,7 +153,8 @@ fn values_that_only_avro_can_have() {
         change(&mut event);
         avro(&event)
     };
-    let cases: [(fn(&mut UsageEvent<'_>), &str, &str); 7] = [
+    type Change = fn(&mut UsageEvent<'_>);
+    let cases: [(Change, &str, &str); 7] = [
         (|event| event.time = Timestamp::from_micros(-1), "bad_time", "time"),
         (|event| event.time = Timestamp::MAX, "bad_time", "time"),
         (|event| event.account = "".into(), "empty_text", "subject"),

@@ -1,6 +1,8 @@
 //! The files under `schemas/`: every published example decodes as it says, and every version that
 //! ever was stays readable.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Also in what the tests share.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -255,11 +255,12 @@ impl Configuration {
             rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
             rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN
             | rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
+                let mut why = text_of(&text);
                 // Without the value: it may be a password.
-                Err(LogError::Halt(format!(
-                    "kafka: the setting `{name}` was refused: {}",
-                    text_of(&text).replace(value, "…")
-                )))
+                if !value.is_empty() {
+                    why = why.replace(value, "…");
+                }
+                Err(LogError::Halt(format!("kafka: the setting `{name}` was refused: {why}")))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use domain::{Offset, Partition};
-use projection::tables::{LEDGER_ENTRIES, TABLES, Table, USAGE_DAILY, USAGE_HOURLY};
+use projection::tables::{DEAD_LETTERS, LEDGER_ENTRIES, TABLES, Table, USAGE_DAILY, USAGE_HOURLY};
 use testkit::ClickHouse;
 use warehouse::{Batch, INSERT_ROWS_MAX, InsertOutcome, Warehouse};
 
@@ -49,13 +49,31 @@ async fn a_token_is_taken_once_across_a_restart() {
 async fn every_table_takes_its_token_once() {
     let warehouse = fresh().await;
     for table in TABLES {
-        let batch = batch(table, 0, &[&[]]);
+        // Late enough for no TTL to take the row.
+        let times =
+            ["recorded_at", "marked_at"].into_iter().filter(|name| table.column(name).is_some());
+        let row: Vec<_> = times.map(|name| (name, "2100-01-01T00:00:00Z")).collect();
+        let batch = batch(table, 0, &[&row]);
         for _ in 0..2 {
             assert_eq!(warehouse.insert(&batch).await, InsertOutcome::Stored);
         }
         assert_eq!(warehouse.insert_again(&batch).await, InsertOutcome::Stored);
         assert_eq!(count(&warehouse, table).await, "1", "{}", table.name);
     }
+}
+
+/// A rebuild brings letters that are past their time: they go at once, and that is no lie.
+#[tokio::test]
+async fn rows_that_leave_with_age_are_taken_all_the_same() {
+    let warehouse = fresh().await;
+    let old = batch(&DEAD_LETTERS, 0, &[&[("recorded_at", "2020-01-01T00:00:00Z")]]);
+    for _ in 0..2 {
+        assert_eq!(warehouse.insert_again(&old).await, InsertOutcome::Stored);
+    }
+    let optimize = format!("OPTIMIZE TABLE {}.dead_letters FINAL", warehouse.database());
+    crate::server::rows(&warehouse, &optimize).await;
+    assert_eq!(count(&warehouse, &DEAD_LETTERS).await, "0");
+    assert_eq!(warehouse.insert_again(&old).await, InsertOutcome::Stored);
 }
 
 #[tokio::test]

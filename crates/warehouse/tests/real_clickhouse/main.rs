@@ -1,5 +1,7 @@
 //! What only a real ClickHouse can prove.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
+
 mod crash;
 mod proxy;
 mod reading;

@@ -27,13 +27,17 @@ const WORDS: &[&str] =
     &["acct_42", "/chat/eu-1", "req_8f2c", "gpt-4o", "openai", "research-agent", "ü"];
 
 /// An input's text: some words of the field, some of any letters; never empty.
-pub fn name() -> impl Strategy<Value = Text<'static>> {
+///
+/// Boxed, as every strategy with many parts is here: the trees of values that proptest makes of
+/// them would overflow a test's stack otherwise.
+pub fn name() -> BoxedStrategy<Text<'static>> {
     let letters = vec(any::<char>().prop_filter("control", |c| !c.is_control()), 1..20);
     prop_oneof![
         select(WORDS).prop_map(Cow::Borrowed),
         letters.prop_map(|letters| Cow::Owned(letters.into_iter().collect())),
         Just(Cow::Owned("x".repeat(limits::TEXT_BYTES_MAX))),
     ]
+    .boxed()
 }
 
 /// A text that may be empty.
@@ -158,7 +162,7 @@ prop_compose! {
         backfill: bool,
         texts in vec(option::of(name()), 10),
         attributes in attributes(),
-        items in vec(item(), 1..5),
+        items in vec(item().boxed(), 1..5),
     ) -> UsageEvent<'static> {
         let mut texts = texts.into_iter();
         let mut next = || texts.next().flatten();
@@ -234,7 +238,7 @@ pub fn cause() -> impl Strategy<Value = Cause> {
 
 prop_compose! {
     fn debit(account: Text<'static>)(
-        event in event(account.clone()),
+        event in event(account.clone()).boxed(),
         content in content(),
         plan in option::of(name()),
         (rate_card, catalogue) in (catalogue_id(), offset()),
@@ -252,7 +256,7 @@ prop_compose! {
 
 prop_compose! {
     fn unrated(account: Text<'static>)(
-        event in event(account.clone()),
+        event in event(account.clone()).boxed(),
         content in content(),
         plan in option::of(name()),
         reason in reason(),
@@ -321,12 +325,12 @@ prop_compose! {
 /// A body of each kind.
 pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
     prop_oneof![
-        debit(account.clone()).prop_map(|debit| Body::Debit(Box::new(debit))),
-        unrated(account).prop_map(|unrated| Body::Unrated(Box::new(unrated))),
-        quarantined().prop_map(Body::Quarantined),
-        grant().prop_map(Body::Grant),
-        adjustment().prop_map(Body::Adjustment),
-        closed().prop_map(Body::LotVoided),
+        debit(account.clone()).prop_map(|debit| Body::Debit(Box::new(debit))).boxed(),
+        unrated(account).prop_map(|unrated| Body::Unrated(Box::new(unrated))).boxed(),
+        quarantined().prop_map(Body::Quarantined).boxed(),
+        grant().prop_map(Body::Grant).boxed(),
+        adjustment().prop_map(Body::Adjustment).boxed(),
+        closed().prop_map(Body::LotVoided).boxed(),
         (lot(), category(), credits(), option::of(draw())).prop_map(
             |(lot, category, credits, repays)| {
                 Body::LotActivated(LotActivated { lot, category, credits, repays })
@@ -334,14 +338,14 @@ pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
         ),
         (lot(), category(), credits())
             .prop_map(|(lot, category, credits)| Body::LotInGrace(LotInGrace { lot, category, credits })),
-        closed().prop_map(Body::LotExpired),
+        closed().prop_map(Body::LotExpired).boxed(),
     ]
 }
 
 prop_compose! {
     pub fn entry()(account in name())(
         number in entry_number(),
-        body in body(account.clone()),
+        body in body(account.clone()).boxed(),
         account in Just(account),
         sequence in sequence(),
         recorded_at in time(),

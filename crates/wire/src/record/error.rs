@@ -41,7 +41,6 @@ pub(super) enum Flaw {
     BadCurrency,
     UnknownReason,
     RepeatedName,
-    TooManyBytes,
     ContentDiffers,
 }
 
@@ -71,7 +70,6 @@ impl fmt::Display for Flaw {
             Self::BadCurrency => "a currency is not three capital letters",
             Self::UnknownReason => "a reason code that is not in the table",
             Self::RepeatedName => "a name stands twice",
-            Self::TooManyBytes => "too many bytes",
             Self::ContentDiffers => "the hash is not that of the document",
         })
     }
@@ -104,7 +102,7 @@ impl Flaw {
     fn reason(self) -> Reason {
         match self {
             Self::Avro(AvroError::NotUtf8) => Reason::InvalidUtf8,
-            Self::Avro(_) | Self::NumberOutOfRange | Self::TooManyBytes | Self::ContentDiffers => {
+            Self::Avro(_) | Self::NumberOutOfRange | Self::ContentDiffers => {
                 Reason::InvalidAvro
             }
             Self::EmptyText => Reason::EmptyText,

@@ -2,7 +2,11 @@
 //! readable, and no bytes do harm.
 
 mod avro_json;
+mod commands;
+mod golden;
+mod hostile;
 mod interop;
+mod samples;
 mod schemas;
 
 use apache_avro::Schema;
