@@ -6,7 +6,7 @@ use domain::{CatalogueId, Offset, Partition, Topic, TopicPartition};
 use eventlog::{EventLog, LogError, Reader};
 use rating::{Catalogue, Document};
 
-const CATALOGUE: TopicPartition =
+pub(crate) const CATALOGUE: TopicPartition =
     TopicPartition { topic: Topic::RatesCatalog, partition: Partition(0) };
 const RECORDS_PER_POLL: usize = 256;
 
@@ -109,5 +109,10 @@ impl Follower {
 
     pub fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    /// The next offset of `rates.catalog` that may hold a version, past control records.
+    pub(crate) fn position(&self) -> Offset {
+        self.reader.position(CATALOGUE)
     }
 }

@@ -2,5 +2,11 @@
 //! pure code; one (fenced) writer checks and publishes versions.
 
 mod follower;
+mod impact;
+mod service;
 
 pub use follower::{CatalogueError, Follower, Prices};
+pub use impact::Impact;
+pub use service::{
+    Publication, PublishError, Published, PublishedVersion, RateService, published,
+};

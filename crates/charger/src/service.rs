@@ -438,6 +438,7 @@ impl Session<'_> {
             || self.commands > 0 && opened >= settings.commit_every / 10
             || opened >= settings.commit_every
             || self.inputs_most() >= settings.batch_inputs_max
+            || self.bytes_most() >= settings.batch_bytes_max
     }
 
     fn since(&self, then: Duration) -> Duration {
@@ -446,6 +447,10 @@ impl Session<'_> {
 
     fn inputs_most(&self) -> u64 {
         self.owned.iter().flatten().map(|owned| owned.core.inputs()).max().unwrap_or(0)
+    }
+
+    fn bytes_most(&self) -> usize {
+        self.owned.iter().flatten().map(|owned| owned.core.bytes()).max().unwrap_or(0)
     }
 
     fn commit(&mut self) -> Result<(), ChargerError> {

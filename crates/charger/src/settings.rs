@@ -19,7 +19,7 @@ pub struct ChargerSettings {
     pub commit_every: Duration,
     /// Inputs per batch and partition: bounds a seal's size.
     pub batch_inputs_max: u64,
-    /// Bytes to be written per batch, over all partitions.
+    /// Bytes to be written per batch and partition: bounds what a projection stores at once.
     pub batch_bytes_max: usize,
     /// Inputs between snapshots, per partition.
     pub snapshot_every_inputs: u64,
@@ -38,7 +38,7 @@ impl ChargerSettings {
             state_dir,
             commit_every: Duration::from_millis(100),
             batch_inputs_max: 20_000,
-            batch_bytes_max: 16 * 1024 * 1024,
+            batch_bytes_max: 8 * 1024 * 1024,
             snapshot_every_inputs: 500_000,
             hot_identities_max: 4_000_000,
             brake: BrakeLimits::default(),

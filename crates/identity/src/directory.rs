@@ -47,6 +47,11 @@ impl Directory {
         self.table.touch(key)
     }
 
+    /// After a load of sorted runs.
+    pub(crate) fn settle(&mut self) {
+        self.table.settle();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

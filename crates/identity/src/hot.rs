@@ -29,8 +29,24 @@ impl HotIds {
     }
 
     #[inline]
-    pub(crate) fn touch(&self, key: IdentityKey) -> u8 {
+    pub(crate) fn touch_groups(&self, key: IdentityKey) -> u8 {
         self.table.touch(key)
+    }
+
+    #[inline]
+    pub(crate) fn touch_slots(&self, key: IdentityKey) -> u8 {
+        let place = Place::of(key);
+        let mut all = 0;
+        // A slot may lie on two cache lines.
+        self.table
+            .shard(place.shard)
+            .each_candidate(&place, |slot| all ^= slot[0] ^ slot[SLOT - 1]);
+        all
+    }
+
+    /// After a load of sorted runs.
+    pub(crate) fn settle(&mut self) {
+        self.table.settle();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -40,7 +40,7 @@ impl Default for Settings {
     }
 }
 
-/// An identity's first taking, for a duplicate to name.
+/// An identity's taking, for a duplicate to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// What the identity meant.
@@ -180,6 +180,8 @@ impl IdentityIndex {
         for at in 0..index.runs.len() {
             index.load(at)?;
         }
+        index.hot.settle();
+        index.directory.settle();
         Ok(index)
     }
 
@@ -267,13 +269,14 @@ impl IdentityIndex {
     }
 
     /// Brings near what `find` will read for these keys. One lookup after another waits for memory
-    /// each time; a batch's first reads, made together, wait about once. Changes no answer. Some
+    /// each time; reads for a whole batch, made together, wait about once. Changes no answer. Some
     /// dozens of keys at a time stay in the nearest cache.
-    pub fn touch(&self, keys: impl IntoIterator<Item = IdentityKey>) {
-        let read = keys
-            .into_iter()
-            .fold(0, |all, key| all ^ self.hot.touch(key) ^ self.directory.touch(key));
-        std::hint::black_box(read);
+    pub fn touch(&self, keys: &[IdentityKey]) {
+        let groups = keys
+            .iter()
+            .fold(0, |all, key| all ^ self.hot.touch_groups(*key) ^ self.directory.touch(*key));
+        let slots = keys.iter().fold(0, |all, key| all ^ self.hot.touch_slots(*key));
+        std::hint::black_box(groups ^ slots);
     }
 
     /// Takes an identity. Called by applying a ledger entry, in ledger order, and by nothing else.

@@ -103,6 +103,13 @@ impl<const SLOT: usize> Table<SLOT> {
         self.shards[place.shard].touch(&place)
     }
 
+    /// Spreads out what came in key order and so filled the groups unevenly.
+    pub(crate) fn settle(&mut self) {
+        for shard in self.shards.iter_mut().filter(|shard| !shard.overflow.is_empty()) {
+            shard.rebuild(|_| true, |_, _| ());
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.len).sum()
     }
@@ -202,7 +209,15 @@ impl<const SLOT: usize> Shard<SLOT> {
     ) {
         let kept = self.iter().filter(|(_, slot)| keep(slot)).count();
         let old = std::mem::replace(self, Self::with_groups(groups_for(kept)));
-        for (control, slot) in old.iter() {
+        // Lane by lane: taken group by group, keys of neighbouring groups would come together, find
+        // the rest empty, and fill it unevenly.
+        let lanes = (0..LANES).flat_map(|lane| {
+            let groups = old.controls.iter().zip(old.slots.chunks_exact(LANES));
+            groups.map(move |(controls, slots)| (controls[lane], &slots[lane]))
+        });
+        let grouped = lanes.filter(|(control, _)| *control != EMPTY);
+        let overflow = old.overflow.iter().map(|(control, slot)| (*control, slot));
+        for (control, slot) in grouped.chain(overflow) {
             if keep(slot) {
                 self.insert(control, *slot);
             } else {
@@ -242,10 +257,30 @@ fn groups_of(slot: &[u8], control: u8, groups: usize) -> (usize, usize) {
     }
 }
 
-/// A bit per lane that holds `control`: eight lanes at a time in a word. A loop over the bytes
-/// becomes some eighty vector instructions.
+/// A bit per lane that holds `control`. Short code matters here: the fewer instructions a lookup
+/// has, the more lookups the processor has in flight while it waits for memory.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 fn lanes_equal(controls: &[u8; LANES], control: u8) -> u16 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn compare(lanes: u128, control: u8) -> u16 {
+        let lanes = _mm_set_epi64x((lanes >> 64) as i64, lanes as i64);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(lanes, _mm_set1_epi8(control as i8))) as u16
+    }
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { compare(u128::from_le_bytes(*controls), control) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use lanes_equal_in_words as lanes_equal;
+
+/// The same for any processor: eight lanes at a time in a word.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+fn lanes_equal_in_words(controls: &[u8; LANES], control: u8) -> u16 {
     const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
     const SEVEN_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
     let eight_lanes = |lanes: u64| {
@@ -272,6 +307,7 @@ mod tests {
             control in prop_oneof![any::<u8>(), 0x7f..0x82_u8, Just(EMPTY)],
         ) {
             let equal = lanes_equal(&controls, control);
+            prop_assert_eq!(equal, lanes_equal_in_words(&controls, control));
             for (lane, found) in controls.iter().enumerate() {
                 prop_assert_eq!(equal >> lane & 1 == 1, *found == control);
             }

@@ -9,4 +9,6 @@ mod rows;
 pub mod tables;
 
 pub use names::Names;
-pub use rows::{Block, DeadLetterRows, LedgerBatch, Place, entry_id};
+pub use rows::{
+    Block, DeadLetterRows, FreshnessMark, InputMark, LedgerBatch, Place, entry_id, mark_blocks,
+};

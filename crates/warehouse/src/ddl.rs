@@ -48,7 +48,7 @@ pub fn create_view(view: &View) -> String {
 
 /// The statement that an insert of whole rows starts with.
 pub(crate) fn insert_into(table: &Table, name: &str) -> String {
-    format!("INSERT INTO {name} ({}) FORMAT RowBinary", names(table.columns).join(", "))
+    format!("INSERT INTO {name} ({}) FORMAT Native", names(table.columns).join(", "))
 }
 
 fn names(columns: &[Column]) -> Vec<String> {

@@ -21,6 +21,7 @@ use projection::tables::Table;
 
 use crate::ddl::insert_into;
 use crate::error::{Consequence, WarehouseError};
+use crate::native;
 use crate::warehouse::Warehouse;
 
 /// The most rows of one insert: below the size at which ClickHouse would form a second block.
@@ -37,7 +38,8 @@ const TOKENS_MAX: u32 = 4;
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub table: &'static Table,
-    /// Whole rows in RowBinary, in the order of the table's columns. A clone costs nothing.
+    /// Whole rows in RowBinary, in the order of the table's columns (sent as one block of columns,
+    /// see `native`). A clone costs nothing.
     pub rows: Bytes,
     /// How many rows there are.
     pub row_count: usize,
@@ -131,6 +133,13 @@ impl Warehouse {
                 batch.rows.len()
             )));
         }
+        let block =
+            native::block(batch.table.columns, &batch.rows, batch.row_count).map_err(|error| {
+                let (table, token) = (batch.table.name, &batch.token);
+                WarehouseError::Misconfigured(format!(
+                    "batch {token} has no rows of {table}: {error}"
+                ))
+            })?;
         let token = match attempt {
             0 => batch.token.clone(),
             more => format!("{}/{more}", batch.token),
@@ -161,7 +170,7 @@ impl Warehouse {
         for (name, value) in self.pinned.iter() {
             insert = insert.with_setting(*name, *value);
         }
-        insert.send(batch.rows.clone()).await?;
+        insert.send(block.into()).await?;
         insert.end().await?;
         Ok(())
     }

@@ -16,6 +16,7 @@ pub mod docs;
 mod error;
 mod insert;
 mod migrate;
+mod native;
 mod query;
 mod schema_check;
 mod settings;

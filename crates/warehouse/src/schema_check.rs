@@ -1,7 +1,8 @@
 //! Comparing what is in the database with what should be: at every start, before the first insert.
 //!
-//! RowBinary carries no types. A column that someone changed from scale 12 to scale 6 would take
-//! every amount a million times too large, without an error.
+//! An insert says which types it sends, and the server casts them to what the columns are: a column
+//! that someone changed from scale 12 to scale 6 would lose decimals of every amount, without an
+//! error.
 
 use std::collections::BTreeMap;
 use std::fmt;

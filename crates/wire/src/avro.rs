@@ -261,79 +261,140 @@ impl Blocks {
 }
 
 /// Appends values to a buffer.
+///
+/// The buffer is longer than what is written until the writer is dropped: small values are written
+/// at full width and then counted for what they need, which is far faster than pushing bytes, each
+/// of which would wait for the length that the one before it left.
 #[derive(Debug)]
 pub(crate) struct Writer<'v> {
     out: &'v mut Vec<u8>,
+    /// Where the next value goes.
+    at: usize,
+}
+
+/// How much room a writer makes at a time.
+const ROOM_BYTES: usize = 512;
+/// The longest `long`: 64 bits, seven to a byte.
+const LONG_BYTES_MAX: usize = 10;
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.out.truncate(self.at);
+    }
 }
 
 impl<'v> Writer<'v> {
+    #[inline]
     pub(crate) fn new(out: &'v mut Vec<u8>) -> Self {
-        Self { out }
+        let at = out.len();
+        out.resize(at + ROOM_BYTES, 0);
+        Self { out, at }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, bytes: usize) {
+        // At least by half, so that a long record is not copied again and again.
+        let room = (bytes + ROOM_BYTES).max(self.out.len() / 2);
+        self.out.resize(self.at + room, 0);
+    }
+
+    /// Writes all of `wide`, of which `used` bytes are kept.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, wide: [u8; N], used: usize) {
+        if self.out.len() < self.at + N {
+            self.grow(N);
+        }
+        if let Some(room) = self.out[self.at..].first_chunk_mut() {
+            *room = wide;
+            self.at += used;
+        }
     }
 
     /// Begins a single-object record.
     pub(crate) fn single_object_header(&mut self, fingerprint: u64) {
-        self.fixed(&SINGLE_OBJECT_MARKER);
-        self.fixed(&fingerprint.to_le_bytes());
+        self.put(SINGLE_OBJECT_MARKER, SINGLE_OBJECT_MARKER.len());
+        self.put(fingerprint.to_le_bytes(), 8);
     }
 
     /// An `int`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn int(&mut self, value: i32) {
         self.long(i64::from(value));
     }
 
     /// A `long`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn long(&mut self, value: i64) {
-        let mut value = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        while value >= 0x80 {
-            // The low seven bits; the top bit says that more follow.
-            self.out.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
+        let value = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        if value < 0x80 {
+            return self.put([value as u8], 1);
         }
-        self.out.push(value as u8);
+        self.long_varint(value);
     }
 
+    #[inline(always)]
+    fn long_varint(&mut self, mut value: u64) {
+        let mut wide = [0; LONG_BYTES_MAX];
+        let mut used = 0;
+        while value >= 0x80 {
+            // The low seven bits; the top bit says that more follow.
+            wide[used] = value as u8 | 0x80;
+            value >>= 7;
+            used += 1;
+        }
+        wide[used] = value as u8;
+        self.put(wide, used + 1);
+    }
+
+    #[inline(always)]
     pub(crate) fn boolean(&mut self, value: bool) {
-        self.out.push(u8::from(value));
+        self.put([u8::from(value)], 1);
     }
 
     /// Bytes as they are (Avro's `fixed`).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fixed(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+        let end = self.at + bytes.len();
+        if self.out.len() < end {
+            self.grow(bytes.len());
+        }
+        self.out[self.at..end].copy_from_slice(bytes);
+        self.at = end;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         // A slice is never longer than `isize::MAX`.
         self.long(bytes.len() as i64);
         self.fixed(bytes);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
     /// A `bytes` decimal: big-endian two's complement without needless leading bytes.
+    #[inline(always)]
     pub(crate) fn decimal(&mut self, steps: i128) {
-        let wide = steps.to_be_bytes();
-        let sign_bits = if steps < 0 { steps.leading_ones() } else { steps.leading_zeros() };
-        // One sign bit has to stay.
-        let skipped = (sign_bits - 1) as usize / 8;
-        self.bytes(&wide[skipped.min(DECIMAL_BYTES_MAX - 1)..]);
+        // A number's own bits (those that differ from its sign) and one sign bit have to stay.
+        let sign_bits = (steps ^ (steps >> 127)).leading_zeros();
+        let skipped = ((sign_bits - 1) / 8).min(DECIMAL_BYTES_MAX as u32 - 1);
+        let used = DECIMAL_BYTES_MAX - skipped as usize;
+        self.put([(used * 2) as u8], 1);
+        self.put((steps << (skipped * 8)).to_be_bytes(), used);
     }
 
-    /// The branch of a union or the symbol of an enum.
-    #[inline]
+    /// The branch of a union or the symbol of an enum, of which there are at most 64.
+    #[inline(always)]
     pub(crate) fn branch(&mut self, branch: u8) {
-        self.long(i64::from(branch));
+        debug_assert!(branch < 64);
+        self.put([branch << 1], 1);
     }
 
     /// A union `["null", T]`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         match value {
             None => self.branch(0),
@@ -345,7 +406,7 @@ impl<'v> Writer<'v> {
     }
 
     /// An array (or, where `write` writes a key before each value, a map) as one block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn array<T>(
         &mut self,
         elements: impl ExactSizeIterator<Item = T>,

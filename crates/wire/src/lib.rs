@@ -33,7 +33,7 @@ pub use record::{
     Reply, ReplyOutcome, command_content, decode_catalogue_version, decode_command,
     decode_dead_letter, decode_ledger, decode_reply, document_hash, encode_adopted,
     encode_catalogue_version, encode_command, encode_dead_letter, encode_entry, encode_reply,
-    encode_seal,
+    encode_seal, is_seal,
 };
 pub use usage_avro::USAGE_EVENT_V1_FINGERPRINT;
 

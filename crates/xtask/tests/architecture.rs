@@ -27,13 +27,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("eventlog-kafka", &["domain", "eventlog"]),
     ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "subprocess"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
-    ("catalog", &["domain", "eventlog", "rating", "wire"]),
+    ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
     ("charger", &["catalog", "domain", "eventlog", "flow", "identity", "ledger", "rating", "wire"]),
     ("projector", &[
         "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
     ]),
     ("gateway", &[
-        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
+        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "replay", "warehouse",
+        "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",

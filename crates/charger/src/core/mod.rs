@@ -58,6 +58,8 @@ pub struct PartitionCore {
     ledger_time: Timestamp,
     brake: Brake,
     outgoing: Outgoing,
+    /// Bytes handed on since the last seal.
+    flushed: usize,
     /// Where draining what waits for a price goes on; `None` when nothing new may be priced.
     drain_from: Option<EntryNumber>,
     outcomes: ledger::Counts,
@@ -86,6 +88,7 @@ impl PartitionCore {
             ledger_time,
             brake: Brake::new(settings.brake),
             outgoing: Outgoing::default(),
+            flushed: 0,
             drain_from: (state.waiting_count() > 0).then_some(EntryNumber(0)),
             outcomes: ledger::Counts::default(),
             reasons: Vec::new(),
@@ -114,9 +117,9 @@ impl PartitionCore {
         self.ledger_time
     }
 
-    /// Bytes decided and not yet handed on.
-    pub fn outgoing_bytes(&self) -> usize {
-        self.outgoing.bytes()
+    /// Ledger bytes decided since the last seal: they bound what one batch of a projection has.
+    pub fn bytes(&self) -> usize {
+        self.flushed + self.outgoing.bytes()
     }
 
     /// Input offsets since the last seal.
@@ -193,6 +196,7 @@ impl PartitionCore {
         self.progress.follow(&seal, &seal.chain, self.outgoing.last_ledger())?;
         self.outgoing.unhashed();
         self.batch = Batch::after(&self.progress);
+        self.flushed = 0;
         Ok(true)
     }
 
@@ -208,6 +212,7 @@ impl PartitionCore {
         if records > 0 {
             self.batch.written(bytes, records);
         }
+        self.flushed += self.outgoing.bytes();
         self.outgoing.drain(self.partition, write)
     }
 

@@ -125,7 +125,6 @@ fn rewinding_after_aborts_loses_and_repeats_nothing() {
     let mut committed = 0;
     let mut round = 0;
     until("everything copied", || {
-        round += 1;
         let mut values = Vec::new();
         member
             .poll(Lane::Bulk, 500 + round * 37 % 700, WAIT, &mut |record| {
@@ -136,10 +135,14 @@ fn rewinding_after_aborts_loses_and_repeats_nothing() {
             let value = std::str::from_utf8(value).unwrap();
             member.append(record(at(ENTRIES, 0), value)).unwrap();
         }
+        if values.is_empty() {
+            return false;
+        }
+        round += 1;
         if round % 3 == 0 {
             member.abort().unwrap();
             member.start(Partition(0), &[(USAGE, Offset(committed))]).unwrap();
-        } else if !values.is_empty() {
+        } else {
             let (next, _) = member.position(at(USAGE, 0));
             let outcome = member.commit(&[position(at(USAGE, 0), next.0)]);
             assert_eq!(outcome, CommitOutcome::Committed);

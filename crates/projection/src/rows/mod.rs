@@ -4,6 +4,7 @@
 mod credits;
 mod exceptions;
 mod ledger;
+mod marks;
 mod measures;
 mod split;
 mod usage;
@@ -16,6 +17,7 @@ use crate::Names;
 use crate::tables::Table;
 
 pub use exceptions::DeadLetterRows;
+pub use marks::{FreshnessMark, InputMark, mark_blocks};
 
 /// Where a record stands in its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use domain::{Offset, Partition};
-use projection::tables::{DEAD_LETTERS, LEDGER_ENTRIES, TABLES, Table, USAGE_DAILY, USAGE_HOURLY};
+use projection::tables::{
+    DEAD_LETTERS, LEDGER_ENTRIES, TABLES, Table, UNRATED_STEPS, USAGE_DAILY, USAGE_HOURLY,
+};
 use testkit::ClickHouse;
 use warehouse::{Batch, INSERT_ROWS_MAX, InsertOutcome, Warehouse};
 
@@ -121,7 +123,7 @@ async fn a_server_killed_in_the_middle_of_an_insert_has_the_batch_once() {
     let direct = connect(&server.http_url(), "t").await;
     direct.migrate().await.unwrap();
     let bytes = hours(0, ROWS).rows.len();
-    // After a part of the body, after all of it but its end, and (the last) at the answer.
+    // In the body's first bytes, in its middle, near its end, and (the last) at the answer.
     let cuts = [1_000, bytes / 2, bytes - 1, usize::MAX];
     for (index, cut) in cuts.into_iter().enumerate() {
         let batch = hours(index as i64, ROWS);
@@ -196,6 +198,31 @@ async fn rows_without_their_token_are_not_stored_twice() {
     // Deduplication alone would have doubled them.
     assert_eq!(warehouse.insert(&entries(0)).await, InsertOutcome::Stored);
     assert_eq!(count(&warehouse, &LEDGER_ENTRIES).await, "4");
+}
+
+/// Dictionaries of 256 and 257 words, and of 65,536 and 65,537: where indexes get wider.
+#[tokio::test]
+async fn words_arrive_as_they_were_sent_however_many_there_are() {
+    let warehouse = fresh().await;
+    for (from, words) in [(0, 256), (1, 257), (2, 65_536), (3, 65_537)] {
+        let mut bytes = Vec::new();
+        for word in 0..=words {
+            // The first word comes again at the end, and one is empty.
+            let source = if word == 1 { String::new() } else { format!("word-{}", word % words) };
+            let id = (word % words).to_string();
+            let row = [("source", source.as_str()), ("event_id", &id), ("account", &id)];
+            bytes.extend(encode(&UNRATED_STEPS, &[&row]));
+        }
+        let row_count = words + 1;
+        let sent = Batch { rows: bytes.into(), row_count, ..batch(&UNRATED_STEPS, from, &[]) };
+        assert_eq!(warehouse.insert(&sent).await, InsertOutcome::Stored);
+        let table = format!("{}.unrated_steps", warehouse.database());
+        let counted = format!(
+            "SELECT toString((count(), uniqExact(source), countIf(source = if(event_id = '1', '', 'word-' || event_id)))) FROM {table}"
+        );
+        assert_eq!(value(&warehouse, &counted).await, format!("({row_count},{words},{row_count})"));
+        crate::server::rows(&warehouse, &format!("TRUNCATE TABLE {table}")).await;
+    }
 }
 
 #[tokio::test]

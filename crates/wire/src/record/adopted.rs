@@ -3,7 +3,8 @@
 use ledger::CatalogueAdopted;
 
 use crate::avro::Writer;
-use crate::record::fields::{Field, Fields};
+use crate::record::error::RecordError;
+use crate::record::fields::Fields;
 use crate::record::schema::CATALOGUE_ADOPTED_V1_FINGERPRINT;
 
 /// Appends an adoption to `out` as an Avro single-object record.
@@ -15,11 +16,11 @@ pub fn encode_adopted(adopted: &CatalogueAdopted, out: &mut Vec<u8>) {
     writer.time(adopted.recorded_at);
 }
 
-pub(super) fn read(mut fields: Fields<'_>) -> Field<CatalogueAdopted> {
+pub(super) fn read(mut fields: Fields<'_>) -> Result<CatalogueAdopted, RecordError> {
     let adopted = CatalogueAdopted {
-        next: fields.offset("next")?,
-        hash: fields.fixed("hash")?,
-        recorded_at: fields.time("recorded_at")?,
+        next: fields.offset("next"),
+        hash: fields.fixed("hash"),
+        recorded_at: fields.time("recorded_at"),
     };
     fields.end(adopted)
 }

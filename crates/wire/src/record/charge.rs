@@ -1,11 +1,11 @@
 //! Bodies that an event brings: debit, unrated, quarantined.
 
 use domain::{PriceRef, RateLine, RuleId};
-use ledger::{Category, Debit, Draw, Draws, Quarantined, Unrated};
+use ledger::{Debit, Draw, Draws, Quarantined, Unrated};
 
 use crate::avro::Writer;
 use crate::record::event;
-use crate::record::fields::{Bound, Field, Fields};
+use crate::record::fields::{Bound, Fields};
 use crate::record::limits;
 
 const LINES: Bound = Bound { elements_max: limits::ITEMS, element_bytes_min: 6 };
@@ -69,73 +69,73 @@ pub(super) fn write_quarantined(writer: &mut Writer<'_>, quarantined: &Quarantin
 }
 
 #[inline]
-pub(super) fn read_debit<'a>(fields: &mut Fields<'a>, account: &'a str) -> Field<Box<Debit<'a>>> {
-    Ok(Box::new(Debit {
-        event: event::read(fields, account)?,
-        content: fields.content("content")?,
-        plan: fields.optional("plan", Fields::text)?,
-        rate_card: fields.catalogue_id("rate_card")?,
-        catalogue: fields.offset("catalogue")?,
-        lines: fields.array("lines", LINES, read_line)?,
-        credits: fields.amount("credits")?,
-        residual: fields.amount("residual")?,
-        draws: read_draws(fields)?,
-        overage: fields.amount("overage")?,
-        resolves: fields.optional("resolves", Fields::entry_number)?,
-    }))
-}
-
-#[inline]
-fn read_line(fields: &mut Fields<'_>) -> Field<RateLine> {
-    Ok(RateLine {
-        rule: fields.number("line.rule").map(RuleId)?,
-        credits: fields.amount("line.credits")?,
-        price: fields.optional("line.price", |fields, _| {
-            Ok(PriceRef {
-                book: fields.catalogue_id("line.price.book")?,
-                row: fields.number("line.price.row")?,
-                when: fields.optional("line.price.when", Fields::number)?,
-            })
-        })?,
-        computed: fields.optional("line.computed", Fields::amount)?,
-        missing: fields.optional("line.missing", Fields::reason)?,
+pub(super) fn read_debit<'a>(fields: &mut Fields<'a>, account: &'a str) -> Box<Debit<'a>> {
+    Box::new(Debit {
+        event: event::read(fields, account),
+        content: fields.content("content"),
+        plan: fields.optional("plan", Fields::text),
+        rate_card: fields.catalogue_id("rate_card"),
+        catalogue: fields.offset("catalogue"),
+        lines: fields.array("lines", LINES, read_line),
+        credits: fields.amount("credits"),
+        residual: fields.amount("residual"),
+        draws: read_draws(fields),
+        overage: fields.amount("overage"),
+        resolves: fields.optional("resolves", Fields::entry_number),
     })
 }
 
-pub(super) fn read_draws(fields: &mut Fields<'_>) -> Field<Draws> {
+#[inline]
+fn read_line(fields: &mut Fields<'_>) -> RateLine {
+    RateLine {
+        rule: RuleId(fields.number("line.rule")),
+        credits: fields.amount("line.credits"),
+        price: fields.optional("line.price", |fields, _| {
+            PriceRef {
+                book: fields.catalogue_id("line.price.book"),
+                row: fields.number("line.price.row"),
+                when: fields.optional("line.price.when", Fields::number),
+            }
+        }),
+        computed: fields.optional("line.computed", Fields::amount),
+        missing: fields.optional("line.missing", Fields::reason),
+    }
+}
+
+pub(super) fn read_draws(fields: &mut Fields<'_>) -> Draws {
     fields.array("draws", DRAWS, |fields| read_draw(fields, "draws"))
 }
 
 #[inline]
-pub(super) fn read_draw(fields: &mut Fields<'_>, field: &'static str) -> Field<Draw> {
-    Ok(Draw {
-        lot: fields.lot(field)?,
-        category: fields.word(field, Category::from_code)?,
-        credits: fields.amount(field)?,
-        revenue: fields.amount(field)?,
-    })
+pub(super) fn read_draw(fields: &mut Fields<'_>, field: &'static str) -> Draw {
+    Draw {
+        lot: fields.lot(field),
+        category: fields.word(field),
+        credits: fields.amount(field),
+        revenue: fields.amount(field),
+    }
 }
 
 pub(super) fn read_unrated<'a>(
     fields: &mut Fields<'a>,
     account: &'a str,
-) -> Field<Box<Unrated<'a>>> {
-    Ok(Box::new(Unrated {
-        event: event::read(fields, account)?,
-        content: fields.content("content")?,
-        plan: fields.optional("plan", Fields::text)?,
-        reason: fields.reason("reason")?,
-        item: fields.optional("item", Fields::number)?,
-    }))
+) -> Box<Unrated<'a>> {
+    Box::new(Unrated {
+        event: event::read(fields, account),
+        content: fields.content("content"),
+        plan: fields.optional("plan", Fields::text),
+        reason: fields.reason("reason"),
+        item: fields.optional("item", Fields::number),
+    })
 }
 
-pub(super) fn read_quarantined<'a>(fields: &mut Fields<'a>) -> Field<Quarantined<'a>> {
-    Ok(Quarantined {
-        source: fields.text("source")?,
-        id: fields.text("id")?,
-        time: fields.time("time")?,
-        reason: fields.reason("reason")?,
-        conflicts_with: fields.optional("conflicts_with", Fields::entry_number)?,
-        record: fields.bytes("record")?,
-    })
+pub(super) fn read_quarantined<'a>(fields: &mut Fields<'a>) -> Quarantined<'a> {
+    Quarantined {
+        source: fields.text("source"),
+        id: fields.text("id"),
+        time: fields.time("time"),
+        reason: fields.reason("reason"),
+        conflicts_with: fields.optional("conflicts_with", Fields::entry_number),
+        record: fields.bytes("record"),
+    }
 }

@@ -1,12 +1,12 @@
 //! Commands (`schemas/command`): an input, so everything in it is checked.
 
 use domain::limits::INPUT_RECORD_BYTES_MAX;
-use domain::{Amount, ContentHash};
-use ledger::{Category, Command, CommandBody, GrantTerms};
+use domain::{Amount, ContentHash, Credits};
+use ledger::{Command, CommandBody, GrantTerms};
 
 use crate::avro::Writer;
 use crate::record::error::RecordError;
-use crate::record::fields::{Field, Fields, no_such_branch, open_one};
+use crate::record::fields::{Fields, open_one};
 use crate::record::schema::COMMAND_V1_FINGERPRINT;
 
 /// The places of the bodies in their union.
@@ -62,39 +62,42 @@ fn write_terms(writer: &mut Writer<'_>, terms: &GrantTerms) {
 pub fn decode_command(record: &[u8]) -> Result<Command<'_>, RecordError> {
     let mut fields = open_one(record, INPUT_RECORD_BYTES_MAX, COMMAND_V1_FINGERPRINT)?;
     let command = Command {
-        account: fields.checked_name("account")?,
-        id: fields.checked_name("id")?,
-        actor: fields.checked_name("actor")?,
-        reason: fields.checked_text("reason")?,
-        deadline: fields.optional("deadline", Fields::checked_time)?,
-        correlation: fields.long("correlation")?.cast_unsigned(),
-        body: read_body(&mut fields)?,
+        account: fields.checked_name("account"),
+        id: fields.checked_name("id"),
+        actor: fields.checked_name("actor"),
+        reason: fields.checked_text("reason"),
+        deadline: fields.optional("deadline", Fields::checked_time),
+        correlation: fields.long("correlation").cast_unsigned(),
+        body: read_body(&mut fields),
     };
     fields.end(command)
 }
 
-fn read_body(fields: &mut Fields<'_>) -> Field<CommandBody> {
-    match fields.word("body", Some)? {
-        body::GRANT => read_terms(fields).map(CommandBody::Grant),
-        body::ADJUST => Ok(CommandBody::Adjust { credits: fields.checked_amount("credits")? }),
-        body::VOID => Ok(CommandBody::Void {
-            lot: fields.lot("lot")?,
-            credits: fields.optional("credits", Fields::checked_amount)?,
-        }),
-        _ => no_such_branch("body"),
+fn read_body(fields: &mut Fields<'_>) -> CommandBody {
+    match fields.branch("body") {
+        body::GRANT => CommandBody::Grant(read_terms(fields)),
+        body::ADJUST => CommandBody::Adjust { credits: fields.checked_amount("credits") },
+        body::VOID => CommandBody::Void {
+            lot: fields.lot("lot"),
+            credits: fields.optional("credits", Fields::checked_amount),
+        },
+        _ => {
+            fields.no_such_branch("body");
+            CommandBody::Adjust { credits: Credits::ZERO }
+        }
     }
 }
 
-fn read_terms(fields: &mut Fields<'_>) -> Field<GrantTerms> {
-    Ok(GrantTerms {
-        credits: fields.checked_amount("credits")?,
-        category: fields.word("category", Category::from_code)?,
-        priority: fields.number("priority")?,
-        effective: fields.optional("effective", Fields::checked_time)?,
-        expires: fields.optional("expires", Fields::checked_time)?,
-        paid: fields.checked_amount("paid")?,
-        currency: fields.optional("currency", Fields::currency)?,
-    })
+fn read_terms(fields: &mut Fields<'_>) -> GrantTerms {
+    GrantTerms {
+        credits: fields.checked_amount("credits"),
+        category: fields.word("category"),
+        priority: fields.number("priority"),
+        effective: fields.optional("effective", Fields::checked_time),
+        expires: fields.optional("expires", Fields::checked_time),
+        paid: fields.checked_amount("paid"),
+        currency: fields.optional("currency", Fields::currency),
+    }
 }
 
 /// The hash of a command's meaning: what it asks of which account, and why. The same id with

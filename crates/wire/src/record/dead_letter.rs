@@ -56,19 +56,19 @@ pub fn encode_dead_letter(letter: &DeadLetter<'_>, out: &mut Vec<u8>) {
 pub fn decode_dead_letter(record: &[u8]) -> Result<DeadLetter<'_>, RecordError> {
     let mut fields = open_one(record, LEDGER_RECORD_BYTES_MAX, DEAD_LETTER_V1_FINGERPRINT)?;
     let letter = DeadLetter {
-        reason: fields.reason("reason")?,
-        field: fields.long_text("field")?,
-        value: fields.long_text("value")?,
+        reason: fields.reason("reason"),
+        field: fields.long_text("field"),
+        value: fields.long_text("value"),
         at: TopicPartition {
-            topic: fields.topic("topic")?,
-            partition: fields.number("partition").map(Partition)?,
+            topic: fields.word("topic"),
+            partition: Partition(fields.number("partition")),
         },
-        offset: fields.offset("offset")?,
-        received_at: fields.time("received_at")?,
-        account: fields.optional("account", Fields::long_text)?,
-        source: fields.optional("source", Fields::long_text)?,
-        id: fields.optional("id", Fields::long_text)?,
-        record: fields.bytes("record")?,
+        offset: fields.offset("offset"),
+        received_at: fields.time("received_at"),
+        account: fields.optional("account", Fields::long_text),
+        source: fields.optional("source", Fields::long_text),
+        id: fields.optional("id", Fields::long_text),
+        record: fields.bytes("record"),
     };
     fields.end(letter)
 }

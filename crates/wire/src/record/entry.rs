@@ -1,10 +1,11 @@
 //! Entries of the ledger (`schemas/ledger-entry`): what every entry has, and which body follows.
 
-use domain::{Text, UsageEvent};
+use domain::{Text, Timestamp, UsageEvent};
 use ledger::{Balance, Body, Cause, Entry};
 
 use crate::avro::Writer;
-use crate::record::fields::{Field, Fields, no_such_branch};
+use crate::record::error::RecordError;
+use crate::record::fields::Fields;
 use crate::record::schema::LEDGER_ENTRY_V1_FINGERPRINT;
 use crate::record::{lots, charge};
 
@@ -117,53 +118,59 @@ fn write_body(writer: &mut Writer<'_>, entry: &Entry<'_>) {
     }
 }
 
-pub(super) fn read<'a>(mut fields: Fields<'a>) -> Field<Entry<'a>> {
-    let number = fields.entry_number("number")?;
-    let account = fields.str("account")?;
+pub(super) fn read(mut fields: Fields<'_>) -> Result<Entry<'_>, RecordError> {
+    let number = fields.entry_number("number");
+    let account = fields.str("account");
     let entry = Entry {
         number,
         account: Text::Borrowed(account),
-        sequence: fields.sequence("sequence")?,
-        recorded_at: fields.time("recorded_at")?,
-        cause: read_cause(&mut fields)?,
-        after: read_balance(&mut fields)?,
-        body: read_body(&mut fields, account)?,
+        sequence: fields.sequence("sequence"),
+        recorded_at: fields.time("recorded_at"),
+        cause: read_cause(&mut fields),
+        after: read_balance(&mut fields),
+        body: read_body(&mut fields, account),
     };
     fields.end(entry)
 }
 
-fn read_cause(fields: &mut Fields<'_>) -> Field<Cause> {
-    match fields.word("cause", Some)? {
-        cause::INPUT => Ok(Cause::Input {
-            topic: fields.topic("cause.topic")?,
-            offset: fields.offset("cause.offset")?,
-        }),
-        cause::TIMER => Ok(Cause::Timer { due: fields.time("cause.due")? }),
-        cause::CATALOGUE => Ok(Cause::Catalogue { next: fields.offset("cause.next")? }),
-        _ => no_such_branch("cause"),
+fn read_cause(fields: &mut Fields<'_>) -> Cause {
+    match fields.branch("cause") {
+        cause::INPUT => Cause::Input {
+            topic: fields.word("cause.topic"),
+            offset: fields.offset("cause.offset"),
+        },
+        cause::TIMER => Cause::Timer { due: fields.time("cause.due") },
+        cause::CATALOGUE => Cause::Catalogue { next: fields.offset("cause.next") },
+        _ => {
+            fields.no_such_branch("cause");
+            Cause::Timer { due: Timestamp::ZERO }
+        }
     }
 }
 
-pub(super) fn read_balance(fields: &mut Fields<'_>) -> Field<Balance> {
-    Ok(Balance {
-        settled: fields.amount("balance.settled")?,
-        overage: fields.amount("balance.overage")?,
-        held: fields.amount("balance.held")?,
-        in_grace: fields.amount("balance.in_grace")?,
-    })
+pub(super) fn read_balance(fields: &mut Fields<'_>) -> Balance {
+    Balance {
+        settled: fields.amount("balance.settled"),
+        overage: fields.amount("balance.overage"),
+        held: fields.amount("balance.held"),
+        in_grace: fields.amount("balance.in_grace"),
+    }
 }
 
-fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str) -> Field<Body<'a>> {
-    match fields.word("body", Some)? {
-        body::DEBIT => charge::read_debit(fields, account).map(Body::Debit),
-        body::UNRATED => charge::read_unrated(fields, account).map(Body::Unrated),
-        body::QUARANTINED => charge::read_quarantined(fields).map(Body::Quarantined),
-        body::GRANT => lots::read_grant(fields).map(Body::Grant),
-        body::ADJUSTMENT => lots::read_adjustment(fields).map(Body::Adjustment),
-        body::LOT_VOIDED => lots::read_closed(fields).map(Body::LotVoided),
-        body::LOT_ACTIVATED => lots::read_activated(fields).map(Body::LotActivated),
-        body::LOT_IN_GRACE => lots::read_in_grace(fields).map(Body::LotInGrace),
-        body::LOT_EXPIRED => lots::read_closed(fields).map(Body::LotExpired),
-        _ => no_such_branch("body"),
+fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str) -> Body<'a> {
+    match fields.branch("body") {
+        body::DEBIT => Body::Debit(charge::read_debit(fields, account)),
+        body::UNRATED => Body::Unrated(charge::read_unrated(fields, account)),
+        body::QUARANTINED => Body::Quarantined(charge::read_quarantined(fields)),
+        body::GRANT => Body::Grant(lots::read_grant(fields)),
+        body::ADJUSTMENT => Body::Adjustment(lots::read_adjustment(fields)),
+        body::LOT_VOIDED => Body::LotVoided(lots::read_closed(fields)),
+        body::LOT_ACTIVATED => Body::LotActivated(lots::read_activated(fields)),
+        body::LOT_IN_GRACE => Body::LotInGrace(lots::read_in_grace(fields)),
+        body::LOT_EXPIRED => Body::LotExpired(lots::read_closed(fields)),
+        _ => {
+            fields.no_such_branch("body");
+            Body::LotInGrace(lots::read_in_grace(fields))
+        }
     }
 }

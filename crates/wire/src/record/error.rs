@@ -91,11 +91,6 @@ impl RecordError {
             }
         }
     }
-
-    #[cold]
-    pub(super) fn at(field: &'static str, flaw: Flaw) -> Self {
-        Self::Malformed(Malformed { field, flaw })
-    }
 }
 
 impl Flaw {

@@ -1,13 +1,10 @@
 //! The event inside an entry: as it was priced, pools disjoint. Its account is the entry's.
 
-use domain::{
-    ALL_POOLS, HoldAction, Item, Measure, Pool, Pools, ReportedCost, Status, Text, Traffic,
-    UsageEvent,
-};
+use domain::{Item, Measure, Pool, Pools, ReportedCost, Text, UsageEvent};
 
 use crate::avro::Writer;
-use crate::record::error::{Flaw, RecordError};
-use crate::record::fields::{Bound, Field, Fields, no_such_branch};
+use crate::record::error::Flaw;
+use crate::record::fields::{Bound, Fields};
 use crate::record::limits;
 
 const TOKENS_BRANCH: u8 = 0;
@@ -82,71 +79,72 @@ fn write_pools(writer: &mut Writer<'_>, pools: &Pools) {
 }
 
 #[inline]
-pub(super) fn read<'a>(fields: &mut Fields<'a>, account: &'a str) -> Field<UsageEvent<'a>> {
-    Ok(UsageEvent {
+pub(super) fn read<'a>(fields: &mut Fields<'a>, account: &'a str) -> UsageEvent<'a> {
+    UsageEvent {
         account: Text::Borrowed(account),
-        source: fields.text("event.source")?,
-        id: fields.text("event.id")?,
-        time: fields.time("event.time")?,
-        feature: fields.text("event.feature")?,
-        traffic: fields.word("event.traffic", Traffic::from_code)?,
-        status: fields.word("event.status", Status::from_code)?,
-        hold_action: fields.word("event.hold_action", HoldAction::from_code)?,
-        backfill: fields.boolean("event.backfill")?,
-        user: fields.optional("event.user", Fields::text)?,
-        team: fields.optional("event.team", Fields::text)?,
-        hold: fields.optional("event.hold", Fields::text)?,
-        run: fields.optional("event.run", Fields::text)?,
-        step: fields.optional("event.step", Fields::text)?,
-        trace: fields.optional("event.trace", Fields::text)?,
-        environment: fields.optional("event.environment", Fields::text)?,
-        conversation: fields.optional("event.conversation", Fields::text)?,
-        requested_model: fields.optional("event.requested_model", Fields::text)?,
-        vendor_request_id: fields.optional("event.vendor_request_id", Fields::text)?,
-        attributes: fields.attributes("event.attributes")?,
+        source: fields.text("event.source"),
+        id: fields.text("event.id"),
+        time: fields.time("event.time"),
+        feature: fields.text("event.feature"),
+        traffic: fields.word("event.traffic"),
+        status: fields.word("event.status"),
+        hold_action: fields.word("event.hold_action"),
+        backfill: fields.boolean("event.backfill"),
+        user: fields.optional("event.user", Fields::text),
+        team: fields.optional("event.team", Fields::text),
+        hold: fields.optional("event.hold", Fields::text),
+        run: fields.optional("event.run", Fields::text),
+        step: fields.optional("event.step", Fields::text),
+        trace: fields.optional("event.trace", Fields::text),
+        environment: fields.optional("event.environment", Fields::text),
+        conversation: fields.optional("event.conversation", Fields::text),
+        requested_model: fields.optional("event.requested_model", Fields::text),
+        vendor_request_id: fields.optional("event.vendor_request_id", Fields::text),
+        attributes: fields.attributes("event.attributes"),
         items: fields.array(
             "event.items",
             Bound { elements_max: limits::ITEMS, element_bytes_min: ITEM_BYTES_MIN },
             read_item,
-        )?,
-    })
-}
-
-fn read_item<'a>(fields: &mut Fields<'a>) -> Field<Item<'a>> {
-    Ok(Item {
-        model: fields.optional("item.model", Fields::text)?,
-        provider: fields.optional("item.provider", Fields::text)?,
-        service_tier: fields.optional("item.service_tier", Fields::text)?,
-        measure: read_measure(fields)?,
-        vendor_cost: fields.optional("item.vendor_cost", |fields, field| {
-            Ok(ReportedCost { amount: fields.amount(field)?, currency: fields.currency(field)? })
-        })?,
-        attributes: fields.attributes("item.attributes")?,
-        estimated: fields.boolean("item.estimated")?,
-    })
-}
-
-fn read_measure<'a>(fields: &mut Fields<'a>) -> Field<Measure<'a>> {
-    match fields.word("item.measure", Some)? {
-        TOKENS_BRANCH => read_pools(fields).map(Measure::Tokens),
-        METERED_BRANCH => Ok(Measure::Meter {
-            meter: fields.text("item.meter")?,
-            quantity: fields.amount("item.quantity")?,
-        }),
-        _ => no_such_branch("item.measure"),
+        ),
     }
 }
 
-fn read_pools(fields: &mut Fields<'_>) -> Field<Pools> {
+fn read_item<'a>(fields: &mut Fields<'a>) -> Item<'a> {
+    Item {
+        model: fields.optional("item.model", Fields::text),
+        provider: fields.optional("item.provider", Fields::text),
+        service_tier: fields.optional("item.service_tier", Fields::text),
+        measure: read_measure(fields),
+        vendor_cost: fields.optional("item.vendor_cost", |fields, field| {
+            ReportedCost { amount: fields.amount(field), currency: fields.currency(field) }
+        }),
+        attributes: fields.attributes("item.attributes"),
+        estimated: fields.boolean("item.estimated"),
+    }
+}
+
+fn read_measure<'a>(fields: &mut Fields<'a>) -> Measure<'a> {
+    match fields.branch("item.measure") {
+        TOKENS_BRANCH => Measure::Tokens(read_pools(fields)),
+        METERED_BRANCH => Measure::Meter {
+            meter: fields.text("item.meter"),
+            quantity: fields.amount("item.quantity"),
+        },
+        _ => {
+            fields.no_such_branch("item.measure");
+            Measure::Tokens(Pools::default())
+        }
+    }
+}
+
+fn read_pools(fields: &mut Fields<'_>) -> Pools {
     let mut pools = Pools::default();
     fields.each("item.tokens", Pool::COUNT, |fields, _| {
-        let pool =
-            fields.word("item.pool", |code| ALL_POOLS.get(usize::from(code)).copied())?;
+        let pool: Pool = fields.word("item.pool");
         if pools[pool] != 0 {
-            return Err(RecordError::at("item.pool", Flaw::RepeatedName));
+            fields.fail("item.pool", Flaw::RepeatedName);
         }
-        pools[pool] = fields.number("item.count")?;
-        Ok(())
-    })?;
-    Ok(pools)
+        pools[pool] = fields.number("item.count");
+    });
+    pools
 }

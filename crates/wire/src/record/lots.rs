@@ -1,10 +1,10 @@
 //! Bodies about lots: grants and adjustments by hand, and what becomes of a lot with time.
 
-use ledger::{Adjustment, ByHand, Category, Draw, Grant, LotActivated, LotClosed, LotInGrace};
+use ledger::{Adjustment, ByHand, Draw, Grant, LotActivated, LotClosed, LotInGrace};
 
 use crate::avro::Writer;
 use crate::record::charge::{read_draw, read_draws, write_draw, write_draws};
-use crate::record::fields::{Field, Fields};
+use crate::record::fields::Fields;
 
 fn write_by(writer: &mut Writer<'_>, by: &ByHand<'_>) {
     writer.string(&by.command);
@@ -13,20 +13,20 @@ fn write_by(writer: &mut Writer<'_>, by: &ByHand<'_>) {
     writer.string(&by.reason);
 }
 
-fn read_by<'a>(fields: &mut Fields<'a>) -> Field<ByHand<'a>> {
-    Ok(ByHand {
-        command: fields.text("by.command")?,
-        content: fields.content("by.content")?,
-        actor: fields.text("by.actor")?,
-        reason: fields.text("by.reason")?,
-    })
+fn read_by<'a>(fields: &mut Fields<'a>) -> ByHand<'a> {
+    ByHand {
+        command: fields.text("by.command"),
+        content: fields.content("by.content"),
+        actor: fields.text("by.actor"),
+        reason: fields.text("by.reason"),
+    }
 }
 
 fn write_repays(writer: &mut Writer<'_>, repays: Option<Draw>) {
     writer.optional(repays, write_draw);
 }
 
-fn read_repays(fields: &mut Fields<'_>) -> Field<Option<Draw>> {
+fn read_repays(fields: &mut Fields<'_>) -> Option<Draw> {
     fields.optional("repays", read_draw)
 }
 
@@ -43,19 +43,19 @@ pub(super) fn write_grant(writer: &mut Writer<'_>, grant: &Grant<'_>) {
     write_repays(writer, grant.repays);
 }
 
-pub(super) fn read_grant<'a>(fields: &mut Fields<'a>) -> Field<Grant<'a>> {
-    Ok(Grant {
-        by: read_by(fields)?,
-        credits: fields.amount("credits")?,
-        category: fields.word("category", Category::from_code)?,
-        priority: fields.number("priority")?,
-        effective: fields.time("effective")?,
-        expires: fields.optional("expires", Fields::time)?,
-        paid: fields.amount("paid")?,
-        currency: fields.optional("currency", Fields::currency)?,
-        pending: fields.boolean("pending")?,
-        repays: read_repays(fields)?,
-    })
+pub(super) fn read_grant<'a>(fields: &mut Fields<'a>) -> Grant<'a> {
+    Grant {
+        by: read_by(fields),
+        credits: fields.amount("credits"),
+        category: fields.word("category"),
+        priority: fields.number("priority"),
+        effective: fields.time("effective"),
+        expires: fields.optional("expires", Fields::time),
+        paid: fields.amount("paid"),
+        currency: fields.optional("currency", Fields::currency),
+        pending: fields.boolean("pending"),
+        repays: read_repays(fields),
+    }
 }
 
 pub(super) fn write_adjustment(writer: &mut Writer<'_>, adjustment: &Adjustment<'_>) {
@@ -66,14 +66,14 @@ pub(super) fn write_adjustment(writer: &mut Writer<'_>, adjustment: &Adjustment<
     write_repays(writer, adjustment.repays);
 }
 
-pub(super) fn read_adjustment<'a>(fields: &mut Fields<'a>) -> Field<Adjustment<'a>> {
-    Ok(Adjustment {
-        by: read_by(fields)?,
-        credits: fields.amount("credits")?,
-        draws: read_draws(fields)?,
-        overage: fields.amount("overage")?,
-        repays: read_repays(fields)?,
-    })
+pub(super) fn read_adjustment<'a>(fields: &mut Fields<'a>) -> Adjustment<'a> {
+    Adjustment {
+        by: read_by(fields),
+        credits: fields.amount("credits"),
+        draws: read_draws(fields),
+        overage: fields.amount("overage"),
+        repays: read_repays(fields),
+    }
 }
 
 pub(super) fn write_closed(writer: &mut Writer<'_>, closed: &LotClosed<'_>) {
@@ -86,16 +86,16 @@ pub(super) fn write_closed(writer: &mut Writer<'_>, closed: &LotClosed<'_>) {
     writer.boolean(closed.in_grace);
 }
 
-pub(super) fn read_closed<'a>(fields: &mut Fields<'a>) -> Field<LotClosed<'a>> {
-    Ok(LotClosed {
-        by: fields.optional("closed.by", |fields, _| read_by(fields))?,
-        lot: fields.lot("closed.lot")?,
-        category: fields.word("closed.category", Category::from_code)?,
-        credits: fields.amount("closed.credits")?,
-        revenue: fields.amount("closed.revenue")?,
-        pending: fields.boolean("closed.pending")?,
-        in_grace: fields.boolean("closed.in_grace")?,
-    })
+pub(super) fn read_closed<'a>(fields: &mut Fields<'a>) -> LotClosed<'a> {
+    LotClosed {
+        by: fields.optional("closed.by", |fields, _| read_by(fields)),
+        lot: fields.lot("closed.lot"),
+        category: fields.word("closed.category"),
+        credits: fields.amount("closed.credits"),
+        revenue: fields.amount("closed.revenue"),
+        pending: fields.boolean("closed.pending"),
+        in_grace: fields.boolean("closed.in_grace"),
+    }
 }
 
 pub(super) fn write_activated(writer: &mut Writer<'_>, activated: &LotActivated) {
@@ -105,13 +105,13 @@ pub(super) fn write_activated(writer: &mut Writer<'_>, activated: &LotActivated)
     write_repays(writer, activated.repays);
 }
 
-pub(super) fn read_activated(fields: &mut Fields<'_>) -> Field<LotActivated> {
-    Ok(LotActivated {
-        lot: fields.lot("lot")?,
-        category: fields.word("category", Category::from_code)?,
-        credits: fields.amount("credits")?,
-        repays: read_repays(fields)?,
-    })
+pub(super) fn read_activated(fields: &mut Fields<'_>) -> LotActivated {
+    LotActivated {
+        lot: fields.lot("lot"),
+        category: fields.word("category"),
+        credits: fields.amount("credits"),
+        repays: read_repays(fields),
+    }
 }
 
 pub(super) fn write_in_grace(writer: &mut Writer<'_>, in_grace: &LotInGrace) {
@@ -120,10 +120,10 @@ pub(super) fn write_in_grace(writer: &mut Writer<'_>, in_grace: &LotInGrace) {
     writer.amount(in_grace.credits);
 }
 
-pub(super) fn read_in_grace(fields: &mut Fields<'_>) -> Field<LotInGrace> {
-    Ok(LotInGrace {
-        lot: fields.lot("lot")?,
-        category: fields.word("category", Category::from_code)?,
-        credits: fields.amount("credits")?,
-    })
+pub(super) fn read_in_grace(fields: &mut Fields<'_>) -> LotInGrace {
+    LotInGrace {
+        lot: fields.lot("lot"),
+        category: fields.word("category"),
+        credits: fields.amount("credits"),
+    }
 }

@@ -52,6 +52,12 @@ pub enum LedgerRecord<'a> {
     Adopted(CatalogueAdopted),
 }
 
+/// Whether a record of `ledger.entries` is a seal, without reading it.
+pub fn is_seal(record: &[u8]) -> bool {
+    crate::avro::split_single_object(record)
+        .is_some_and(|(fingerprint, _)| fingerprint == schema::SEAL_V1_FINGERPRINT)
+}
+
 /// Reads a record of `ledger.entries`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::avro::Writer;
 use crate::record::entry::{read_balance, write_balance};
 use crate::record::error::RecordError;
-use crate::record::fields::{Field, Fields, no_such_branch, open_one};
+use crate::record::fields::{Fields, open_one};
 use crate::record::limits::LEDGER_RECORD_BYTES_MAX;
 use crate::record::schema::REPLY_V1_FINGERPRINT;
 
@@ -151,37 +151,40 @@ pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
 pub fn decode_reply(record: &[u8]) -> Result<Reply<'_>, RecordError> {
     let mut fields = open_one(record, LEDGER_RECORD_BYTES_MAX, REPLY_V1_FINGERPRINT)?;
     let reply = Reply {
-        account: fields.text("account")?,
-        command: fields.text("command")?,
-        correlation: fields.long("correlation")?.cast_unsigned(),
-        partition: fields.number("partition").map(Partition)?,
-        ledger_time: fields.time("ledger_time")?,
-        outcome: read_outcome(&mut fields)?,
+        account: fields.text("account"),
+        command: fields.text("command"),
+        correlation: fields.long("correlation").cast_unsigned(),
+        partition: Partition(fields.number("partition")),
+        ledger_time: fields.time("ledger_time"),
+        outcome: read_outcome(&mut fields),
     };
     fields.end(reply)
 }
 
-fn read_outcome<'a>(fields: &mut Fields<'a>) -> Field<ReplyOutcome<'a>> {
-    match fields.word("outcome", Some)? {
-        outcome::APPLIED => Ok(ReplyOutcome::Applied {
-            entry: fields.entry_number("entry")?,
-            lot: fields.optional("lot", Fields::lot)?,
-            after: read_balance(fields)?,
-        }),
-        outcome::REPEATED => Ok(ReplyOutcome::Repeated {
-            entry: fields.entry_number("entry")?,
-            now: read_balance(fields)?,
-        }),
-        outcome::REFUSED => Ok(ReplyOutcome::Refused {
-            reason: fields.reason("reason")?,
-            conflicts_with: fields.optional("conflicts_with", Fields::entry_number)?,
-            now: read_balance(fields)?,
-        }),
-        outcome::BAD_COMMAND => Ok(ReplyOutcome::BadCommand {
-            reason: fields.reason("reason")?,
-            field: fields.long_text("field")?,
-            value: fields.long_text("value")?,
-        }),
-        _ => no_such_branch("outcome"),
+fn read_outcome<'a>(fields: &mut Fields<'a>) -> ReplyOutcome<'a> {
+    match fields.branch("outcome") {
+        outcome::APPLIED => ReplyOutcome::Applied {
+            entry: fields.entry_number("entry"),
+            lot: fields.optional("lot", Fields::lot),
+            after: read_balance(fields),
+        },
+        outcome::REPEATED => ReplyOutcome::Repeated {
+            entry: fields.entry_number("entry"),
+            now: read_balance(fields),
+        },
+        outcome::REFUSED => ReplyOutcome::Refused {
+            reason: fields.reason("reason"),
+            conflicts_with: fields.optional("conflicts_with", Fields::entry_number),
+            now: read_balance(fields),
+        },
+        outcome::BAD_COMMAND => ReplyOutcome::BadCommand {
+            reason: fields.reason("reason"),
+            field: fields.long_text("field"),
+            value: fields.long_text("value"),
+        },
+        _ => {
+            fields.no_such_branch("outcome");
+            ReplyOutcome::Repeated { entry: EntryNumber(0), now: read_balance(fields) }
+        }
     }
 }

@@ -5,7 +5,7 @@ use ledger::{Counts, Exception, ExceptionKind, Seal, SourceRange};
 
 use crate::avro::Writer;
 use crate::record::error::{Flaw, RecordError};
-use crate::record::fields::{Bound, Field, Fields, no_such_branch};
+use crate::record::fields::{Bound, Fields};
 use crate::record::limits::LEDGER_RECORD_BYTES_MAX;
 use crate::record::schema::SEAL_V1_FINGERPRINT;
 
@@ -105,63 +105,67 @@ fn write_kind(writer: &mut Writer<'_>, kind: ExceptionKind) {
     }
 }
 
-pub(super) fn read(mut fields: Fields<'_>) -> Field<Seal> {
-    let number = fields.number("number")?;
-    let ledger_time = fields.time("ledger_time")?;
-    let sources: Vec<SourceRange> = fields.array("sources", SOURCES, read_source)?;
+pub(super) fn read(mut fields: Fields<'_>) -> Result<Seal, RecordError> {
+    let number = fields.number("number");
+    let ledger_time = fields.time("ledger_time");
+    let sources: Vec<SourceRange> = fields.array("sources", SOURCES, read_source);
     let mut steps = Steps::from(&sources);
     let seal = Seal {
         number,
         ledger_time,
         sources,
-        counts: read_counts(&mut fields)?,
-        credits: fields.amount("credits")?,
-        vendor_cost: fields.amount("vendor_cost")?,
-        records: fields.number("records")?,
-        catalogue: fields.offset("catalogue")?,
+        counts: read_counts(&mut fields),
+        credits: fields.amount("credits"),
+        vendor_cost: fields.amount("vendor_cost"),
+        records: fields.number("records"),
+        catalogue: fields.offset("catalogue"),
         exceptions: fields.array("exceptions", EXCEPTIONS, |fields| {
-            let topic = fields.topic("exceptions.topic")?;
-            let step = fields.long("exceptions.step")?;
-            Ok(Exception {
+            let topic = fields.word("exceptions.topic");
+            let step = fields.long("exceptions.step");
+            Exception {
                 topic,
                 offset: Offset(steps.take(topic, step)),
-                kind: read_kind(fields)?,
-            })
-        })?,
-        chain: fields.fixed("chain")?,
+                kind: read_kind(fields),
+            }
+        }),
+        chain: fields.fixed("chain"),
     };
     fields.end(seal)
 }
 
-fn read_source(fields: &mut Fields<'_>) -> Field<SourceRange> {
-    let topic = fields.topic("sources.topic")?;
-    let from = fields.offset("sources.from")?;
-    let count = fields.long("sources.count")?;
-    Ok(SourceRange { topic, from, to: Offset(from.0.wrapping_add(count)) })
+fn read_source(fields: &mut Fields<'_>) -> SourceRange {
+    let topic = fields.word("sources.topic");
+    let from = fields.offset("sources.from");
+    let count = fields.long("sources.count");
+    SourceRange { topic, from, to: Offset(from.0.wrapping_add(count)) }
 }
 
-fn read_counts(fields: &mut Fields<'_>) -> Field<Counts> {
+fn read_counts(fields: &mut Fields<'_>) -> Counts {
     let mut counts = Counts::default();
     for outcome in Outcome::ALL {
-        let count: u64 = fields.number("counts")?;
+        let count: u64 = fields.number("counts");
         if count > COUNT_MAX {
-            return Err(RecordError::at("counts", Flaw::NumberOutOfRange));
+            fields.fail("counts", Flaw::NumberOutOfRange);
+            break;
         }
         counts.add(outcome, count);
     }
-    Ok(counts)
+    counts
 }
 
-fn read_kind(fields: &mut Fields<'_>) -> Field<ExceptionKind> {
+fn read_kind(fields: &mut Fields<'_>) -> ExceptionKind {
     let field = "exceptions.kind";
-    match fields.word(field, Some)? {
-        kind::DUPLICATE => Ok(ExceptionKind::Duplicate { repeats: fields.entry_number(field)? }),
-        kind::DEAD_LETTERED => Ok(ExceptionKind::DeadLetter { reason: fields.reason(field)? }),
+    match fields.branch(field) {
+        kind::DUPLICATE => ExceptionKind::Duplicate { repeats: fields.entry_number(field) },
+        kind::DEAD_LETTERED => ExceptionKind::DeadLetter { reason: fields.reason(field) },
         kind::FORWARDED => {
-            Ok(ExceptionKind::Forwarded { to: fields.number(field).map(Partition)? })
+            ExceptionKind::Forwarded { to: Partition(fields.number(field)) }
         }
-        kind::REFUSED => Ok(ExceptionKind::Refused { reason: fields.reason(field)? }),
-        kind::REPEATED => Ok(ExceptionKind::Repeated { repeats: fields.entry_number(field)? }),
-        _ => no_such_branch(field),
+        kind::REFUSED => ExceptionKind::Refused { reason: fields.reason(field) },
+        kind::REPEATED => ExceptionKind::Repeated { repeats: fields.entry_number(field) },
+        _ => {
+            fields.no_such_branch(field);
+            ExceptionKind::Forwarded { to: Partition(0) }
+        }
     }
 }

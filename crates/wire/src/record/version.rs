@@ -117,18 +117,18 @@ pub fn decode_catalogue_version(record: &[u8]) -> Result<CatalogueVersion<'_>, R
     let expected = CATALOGUE_VERSION_V1_FINGERPRINT;
     let mut fields = open_one(record, CATALOGUE_RECORD_BYTES_MAX, expected)?;
     let version = CatalogueVersion {
-        kind: fields.word("kind", DocumentKind::from_code)?,
-        id: fields.text("id")?,
-        effective_from: fields.time("effective_from")?,
-        toml: fields.long_text("toml")?,
-        content: fields.fixed("content")?,
-        published_at: fields.time("published_at")?,
-        actor: fields.text("actor")?,
-        reason: fields.text("reason")?,
-        retroactive: fields.boolean("retroactive")?,
+        kind: fields.word("kind"),
+        id: fields.text("id"),
+        effective_from: fields.time("effective_from"),
+        toml: fields.long_text("toml"),
+        content: fields.fixed("content"),
+        published_at: fields.time("published_at"),
+        actor: fields.text("actor"),
+        reason: fields.text("reason"),
+        retroactive: fields.boolean("retroactive"),
     };
     if version.content != document_hash(&version.toml) {
-        return Err(RecordError::at("content", Flaw::ContentDiffers));
+        fields.fail("content", Flaw::ContentDiffers);
     }
     fields.end(version)
 }

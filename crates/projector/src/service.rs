@@ -1,0 +1,570 @@
+//! The projector's loop: one thread owns the member, and writes the due batches of all its
+//! partitions in rounds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use catalog::{CatalogueError, Follower};
+use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
+use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, Member, MemberSpec, Position};
+use futures_util::future::join_all;
+use projection::{
+    Block, DeadLetterRows, FreshnessMark, InputMark, LedgerBatch, Names, Place, mark_blocks, tables,
+};
+use tokio::runtime::Runtime;
+use warehouse::{Batch, InsertOutcome, WarehouseError};
+use wire::{LedgerRecord, RecordError};
+
+use crate::metrics::ProjectorMetrics;
+use crate::sink::Sink;
+use crate::stream::{Limits, Stream, Waiting};
+
+const RECORDS_PER_POLL: usize = 5_000;
+const IDLE_WAIT: Duration = Duration::from_millis(20);
+const CATALOGUE_PATIENCE: Duration = Duration::from_secs(60);
+const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(2);
+const REJOIN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Part of every token: raise it when the rows of a batch change.
+const SCHEMA_VERSION: u32 = 1;
+/// A record that is committed now may carry a time this much behind our clock.
+const CLOCK_MARGIN_MICROS: i64 = 1_000_000;
+
+/// What a deployment may set about its projector.
+#[derive(Clone, Debug)]
+pub struct ProjectorSettings {
+    pub partitions: u32,
+    pub group: String,
+    /// How long a record may wait for its batch.
+    pub flush_every: Duration,
+    pub batch_records_max: usize,
+    pub batch_bytes_max: usize,
+    /// Bytes read and not yet written, over all partitions.
+    pub waiting_bytes_max: usize,
+    /// How often idle partitions say that they are fresh.
+    pub mark_every: Duration,
+}
+
+impl ProjectorSettings {
+    pub fn new(partitions: u32) -> Self {
+        Self {
+            partitions,
+            group: "tally-projector".to_owned(),
+            flush_every: Duration::from_millis(250),
+            batch_records_max: 50_000,
+            batch_bytes_max: 16 * 1024 * 1024,
+            waiting_bytes_max: 256 * 1024 * 1024,
+            mark_every: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Why the projector stopped for good.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    #[error("another projector took over: {0}")]
+    Fenced(String),
+    #[error(transparent)]
+    Log(LogError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    /// A projector never passes over what it cannot read.
+    #[error("{at}@{offset}: {why}")]
+    Record { at: TopicPartition, offset: Offset, why: RecordError },
+    #[error("ClickHouse refuses batch {token}: {why}")]
+    Refused { token: String, why: WarehouseError },
+    #[error(
+        "{at}: the position of the last batch was lost, and table {table} is ahead of \
+         ledger_entries: the batch was not finished. Rebuild the projection into an empty database"
+    )]
+    PositionLost { at: TopicPartition, table: &'static str },
+    #[error("the runtime cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+impl From<LogError> for ProjectorError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Fenced(why) => Self::Fenced(why),
+            other => Self::Log(other),
+        }
+    }
+}
+
+impl ProjectorError {
+    fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(LogError::Unavailable(_))
+                | Self::Catalogue(CatalogueError::Log(LogError::Unavailable(_)))
+        ) || matches!(self, Self::Warehouse(error) if error.consequence() == warehouse::Consequence::Retry)
+    }
+}
+
+/// The projector service.
+pub struct Projector<S> {
+    log: Arc<dyn EventLog>,
+    sink: S,
+    settings: ProjectorSettings,
+    metrics: ProjectorMetrics,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Counts rounds; a watchdog sees by it that the loop is alive.
+    pub heartbeat: Arc<AtomicU64>,
+}
+
+impl<S> std::fmt::Debug for Projector<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Projector").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl<S: Sink> Projector<S> {
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        sink: S,
+        settings: ProjectorSettings,
+        metrics: ProjectorMetrics,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Self {
+        Self { log, sink, settings, metrics, now, heartbeat: Arc::default() }
+    }
+
+    /// Runs until `stop`. While the log or ClickHouse is away it waits for it.
+    ///
+    /// # Errors
+    /// What no other try can mend.
+    pub fn run(&self, stop: &AtomicBool) -> Result<(), ProjectorError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut wait = RETRY_WAIT_MIN;
+        loop {
+            let started = Instant::now();
+            match self.session(&runtime, stop) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_passing() && !stop.load(Ordering::Relaxed) => {
+                    tracing::warn!(%error, "joining again");
+                    if started.elapsed() > REJOIN_WAIT_MAX {
+                        wait = RETRY_WAIT_MIN;
+                    }
+                    std::thread::sleep(wait);
+                    wait = (wait * 2).min(REJOIN_WAIT_MAX);
+                    self.heartbeat.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn session(&self, runtime: &Runtime, stop: &AtomicBool) -> Result<(), ProjectorError> {
+        let member = self.log.join(&MemberSpec {
+            group: self.settings.group.clone(),
+            topics: vec![(Topic::LedgerEntries, Lane::Bulk), (Topic::DeadLetters, Lane::Bulk)],
+            writer: None,
+        })?;
+        let mut session = Session {
+            projector: self,
+            runtime,
+            stop,
+            member,
+            follower: Follower::start(self.log.as_ref(), CATALOGUE_PATIENCE)?,
+            streams: BTreeMap::new(),
+            started: Instant::now(),
+            marked: Duration::ZERO,
+        };
+        while !stop.load(Ordering::Relaxed) {
+            self.heartbeat.fetch_add(1, Ordering::Relaxed);
+            session.round()?;
+        }
+        session.give_up()
+    }
+}
+
+/// A batch on its way: its blocks, the last of which is written after all others.
+struct Planned {
+    batches: Vec<Batch>,
+    /// It may have been sent before.
+    again: bool,
+    marks: Option<(FreshnessMark, Vec<InputMark>)>,
+}
+
+/// One stay in the group.
+struct Session<'p, S> {
+    projector: &'p Projector<S>,
+    runtime: &'p Runtime,
+    stop: &'p AtomicBool,
+    member: Box<dyn Member>,
+    follower: Follower,
+    streams: BTreeMap<TopicPartition, Stream>,
+    started: Instant,
+    /// When idle partitions last said that they are fresh.
+    marked: Duration,
+}
+
+impl<S: Sink> Session<'_, S> {
+    fn round(&mut self) -> Result<(), ProjectorError> {
+        let settings = &self.projector.settings;
+        let waiting: usize = self.streams.values().map(Stream::waiting_bytes).sum();
+        let records = if waiting < settings.waiting_bytes_max { RECORDS_PER_POLL } else { 0 };
+        let now = self.started.elapsed();
+        let streams = &mut self.streams;
+        let polled = self.member.poll(Lane::Bulk, records, IDLE_WAIT, &mut |record| {
+            if let Some(stream) = streams.get_mut(&record.at) {
+                stream.take(&record, now);
+            }
+        })?;
+        for assignment in polled.assignments {
+            self.assign(assignment)?;
+        }
+        self.write_due(polled.records == 0)?;
+        let now = self.started.elapsed();
+        if now.saturating_sub(self.marked) >= self.projector.settings.mark_every {
+            self.marked = now;
+            self.mark_idle()?;
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, assignment: Assignment) -> Result<(), ProjectorError> {
+        match assignment {
+            Assignment::Gained(partitions) => {
+                partitions.into_iter().try_for_each(|partition| self.take_over(partition))
+            }
+            Assignment::Revoked(partitions) | Assignment::Lost(partitions) => {
+                // What was read and not written is read again by the next owner.
+                self.streams.retain(|at, _| !partitions.contains(&at.partition));
+                Ok(self.member.release(&partitions)?)
+            }
+        }
+    }
+
+    fn take_over(&mut self, partition: Partition) -> Result<(), ProjectorError> {
+        let mut from = Vec::new();
+        for position in self.member.committed(partition)? {
+            let next = match position.next {
+                Some(next) => next,
+                None => self.position_by_tables(position.at)?,
+            };
+            from.push((position.at.topic, next));
+            self.streams.insert(position.at, Stream::new(position.at, next, &position.metadata));
+        }
+        self.member.start(partition, &from)?;
+        tracing::info!(%partition, ?from, "partition taken over");
+        Ok(())
+    }
+
+    /// Where to go on when the group knows no position: at first at the start, and after the
+    /// commits have expired where the tables end.
+    fn position_by_tables(&self, at: TopicPartition) -> Result<Offset, ProjectorError> {
+        let sink = &self.projector.sink;
+        let reached = |table| -> Result<Option<Offset>, ProjectorError> {
+            let offsets = self.runtime.block_on(sink.max_offsets(table))?;
+            Ok(offsets.get(&at.partition).copied())
+        };
+        if at.topic == Topic::DeadLetters {
+            return Ok(reached(&tables::DEAD_LETTERS)?.map_or(Offset::ZERO, Offset::next));
+        }
+        let entries = reached(&tables::LEDGER_ENTRIES)?.unwrap_or(Offset(-1));
+        let mut next = entries.next();
+        for table in tables::TABLES {
+            if table.position != Some(tables::LEDGER_POSITION) {
+                continue;
+            }
+            let Some(offset) = reached(table)? else { continue };
+            // The seal that ends the batch stands after its last entry, and rollups carry it.
+            if offset > entries {
+                next = next.max(offset.next());
+            }
+        }
+        if next > entries.next() {
+            let sealed = reached(&tables::SEALS)?.map_or(Offset::ZERO, Offset::next);
+            if sealed != next {
+                return Err(ProjectorError::PositionLost { at, table: tables::SEALS.name });
+            }
+        }
+        Ok(next)
+    }
+
+    /// Writes every batch that is due: all of a round together, each with `ledger_entries` last.
+    fn write_due(&mut self, idle: bool) -> Result<(), ProjectorError> {
+        let settings = &self.projector.settings;
+        let limits = Limits {
+            records_max: settings.batch_records_max,
+            bytes_max: settings.batch_bytes_max,
+            age_max: if idle { Duration::ZERO } else { settings.flush_every },
+        };
+        let now = self.started.elapsed();
+        let mut due = Vec::new();
+        let mut positions = Vec::new();
+        for stream in self.streams.values_mut() {
+            let Some(to) = stream.due(&limits, now) else { continue };
+            let (from, again) = (stream.from, stream.planned_end.is_some());
+            positions.push(Position { at: stream.at, next: from, metadata: Stream::metadata(to) });
+            due.push((stream.at, from, to, again, stream.cut(to, now)));
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.commit(&positions)?;
+        let mut planned = Vec::new();
+        for (at, from, to, again, records) in due {
+            planned.push(self.plan(at, (from, to), again, &records)?);
+        }
+        let started = Instant::now();
+        self.store(&planned)?;
+        self.projector.metrics.insert_seconds.observe(started.elapsed().as_secs_f64());
+        self.projector.metrics.batches.inc_by(planned.len() as u64);
+        for batch in planned.iter().flat_map(|planned| &planned.batches) {
+            let rows = self.projector.metrics.rows.with_label_values(&[batch.table.name]);
+            rows.inc_by(batch.row_count as u64);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, positions: &[Position]) -> Result<(), ProjectorError> {
+        match self.member.commit(positions) {
+            CommitOutcome::Committed => Ok(()),
+            // Nothing was inserted for it yet: joining again finds whichever position holds.
+            CommitOutcome::Aborted(why) | CommitOutcome::Unknown(why) => {
+                Err(ProjectorError::Log(LogError::Unavailable(why)))
+            }
+            CommitOutcome::Fenced(why) => Err(ProjectorError::Log(LogError::Unavailable(why))),
+        }
+    }
+
+    fn plan(
+        &mut self,
+        at: TopicPartition,
+        (from, to): (Offset, Offset),
+        again: bool,
+        records: &[Waiting],
+    ) -> Result<Planned, ProjectorError> {
+        let (blocks, marks) = match at.topic {
+            Topic::LedgerEntries => self.ledger_blocks(at, to, records)?,
+            _ => (letter_blocks(at, records)?, None),
+        };
+        let batches = blocks
+            .into_iter()
+            .map(|block| batch(at, (from, to), block))
+            .collect();
+        Ok(Planned { batches, again, marks })
+    }
+
+    fn ledger_blocks(
+        &mut self,
+        at: TopicPartition,
+        to: Offset,
+        records: &[Waiting],
+    ) -> Result<(Vec<Block>, Option<(FreshnessMark, Vec<InputMark>)>), ProjectorError> {
+        let mut decoded = Vec::with_capacity(records.len());
+        for waiting in records {
+            let record = wire::decode_ledger(&waiting.value)
+                .map_err(|why| ProjectorError::Record { at, offset: waiting.offset, why })?;
+            if let LedgerRecord::Adopted(adopted) = &record {
+                self.follow_to(adopted.next)?;
+            }
+            decoded.push((waiting, record));
+        }
+        let names = Names::new(&self.follower.prices().catalogue);
+        let mut batch = LedgerBatch::default();
+        let mut marks = None;
+        for (waiting, record) in &decoded {
+            let place = Place { partition: at.partition, offset: waiting.offset };
+            batch.record(place, record, &names);
+            if let LedgerRecord::Seal(seal) = record {
+                marks = Some((waiting.appended_at, seal));
+            }
+        }
+        let marks = match marks {
+            Some((sealed_at, seal)) => Some(self.marks(at, to, sealed_at, seal)?),
+            None => None,
+        };
+        Ok((batch.finish(), marks))
+    }
+
+    /// Names come from the catalogue, which must be as new as the entries.
+    fn follow_to(&mut self, next: Offset) -> Result<(), ProjectorError> {
+        let deadline = Instant::now() + CATALOGUE_PATIENCE;
+        while self.follower.prices().next < next {
+            self.follower.poll(IDLE_WAIT)?;
+            if Instant::now() > deadline {
+                return Err(CatalogueError::Late(CATALOGUE_PATIENCE).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn marks(
+        &self,
+        at: TopicPartition,
+        to: Offset,
+        sealed_at: Timestamp,
+        seal: &ledger::Seal,
+    ) -> Result<(FreshnessMark, Vec<InputMark>), ProjectorError> {
+        let marked_at = (self.projector.now)();
+        let end = self.projector.log.bounds(at)?.stable_end;
+        let freshness = FreshnessMark {
+            partition: at.partition,
+            marked_at,
+            next: to,
+            as_of: sealed_at,
+            lag_records: (end.0 - to.0).max(0),
+        };
+        let mut inputs = Vec::new();
+        for range in &seal.sources {
+            let input = TopicPartition { topic: range.topic, partition: at.partition };
+            let end = self.projector.log.bounds(input)?.stable_end;
+            inputs.push(InputMark {
+                topic: range.topic,
+                partition: at.partition,
+                marked_at,
+                consumed_to: range.to,
+                as_of: seal.ledger_time,
+                lag_records: (end.0 - range.to.0).max(0),
+            });
+        }
+        self.measure(&freshness);
+        Ok((freshness, inputs))
+    }
+
+    fn measure(&self, mark: &FreshnessMark) {
+        let partition = mark.partition.to_string();
+        let metrics = &self.projector.metrics;
+        metrics.lag_records.with_label_values(&[&partition]).set(mark.lag_records);
+        let behind = if mark.lag_records == 0 { 0 } else { mark.marked_at.since(mark.as_of) / 1_000 };
+        metrics.lag_milliseconds.with_label_values(&[&partition]).set(behind);
+    }
+
+    fn store(&self, planned: &[Planned]) -> Result<(), ProjectorError> {
+        let freshness: Vec<FreshnessMark> =
+            planned.iter().filter_map(|planned| planned.marks.as_ref().map(|marks| marks.0)).collect();
+        let inputs: Vec<InputMark> = planned
+            .iter()
+            .filter_map(|planned| planned.marks.as_ref())
+            .flat_map(|marks| marks.1.iter().copied())
+            .collect();
+        let results =
+            self.runtime.block_on(join_all(planned.iter().map(|planned| self.store_one(planned))));
+        results.into_iter().collect::<Result<(), _>>()?;
+        self.store_marks(&freshness, &inputs);
+        Ok(())
+    }
+
+    async fn store_one(&self, planned: &Planned) -> Result<(), ProjectorError> {
+        let Some((last, first)) = planned.batches.split_last() else { return Ok(()) };
+        let all = join_all(first.iter().map(|batch| self.store_batch(batch, planned.again))).await;
+        all.into_iter().collect::<Result<(), _>>()?;
+        self.store_batch(last, planned.again).await
+    }
+
+    /// Until it is stored: an outcome that is not known is no failure.
+    async fn store_batch(&self, batch: &Batch, again: bool) -> Result<(), ProjectorError> {
+        let sink = &self.projector.sink;
+        let retries = &self.projector.metrics.retries;
+        let mut outcome =
+            if again { sink.insert_again(batch).await } else { sink.insert(batch).await };
+        let mut wait = RETRY_WAIT_MIN;
+        loop {
+            let (why, error) = match outcome {
+                InsertOutcome::Stored => return Ok(()),
+                InsertOutcome::Refused(why) => {
+                    return Err(ProjectorError::Refused { token: batch.token.clone(), why });
+                }
+                InsertOutcome::Unknown(error) => ("unknown", error),
+                InsertOutcome::Busy(error) => ("busy", error),
+            };
+            retries.with_label_values(&[why]).inc();
+            tracing::warn!(table = batch.table.name, %error, why, "insert is tried again");
+            if self.stop.load(Ordering::Relaxed) {
+                // The next start makes the same batch again.
+                return Err(ProjectorError::Warehouse(error));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_WAIT_MAX);
+            self.projector.heartbeat.fetch_add(1, Ordering::Relaxed);
+            outcome = sink.insert_again(batch).await;
+        }
+    }
+
+    /// Marks are about the moment: one that is lost is not sent again.
+    fn store_marks(&self, freshness: &[FreshnessMark], inputs: &[InputMark]) {
+        for block in mark_blocks(freshness, inputs) {
+            let at = TopicPartition { topic: Topic::LedgerEntries, partition: Partition(0) };
+            let now = (self.projector.now)().micros();
+            let batch = batch(at, (Offset(now), Offset(now)), block);
+            let outcome = self.runtime.block_on(self.projector.sink.insert(&batch));
+            if outcome != InsertOutcome::Stored {
+                tracing::debug!(?outcome, "mark not stored");
+            }
+        }
+    }
+
+    /// Partitions with nothing to write say that they are as fresh as the clock.
+    fn mark_idle(&mut self) -> Result<(), ProjectorError> {
+        let marked_at = (self.projector.now)();
+        let mut freshness = Vec::new();
+        for stream in self.streams.values() {
+            let (next, drained) = self.member.position(stream.at);
+            if stream.at.topic != Topic::LedgerEntries || stream.waiting_records() > 0 || !drained {
+                continue;
+            }
+            let mark = FreshnessMark {
+                partition: stream.at.partition,
+                marked_at,
+                next,
+                as_of: marked_at.plus_micros(-CLOCK_MARGIN_MICROS),
+                lag_records: 0,
+            };
+            self.measure(&mark);
+            freshness.push(mark);
+        }
+        self.store_marks(&freshness, &[]);
+        Ok(())
+    }
+
+    /// Writes what can be written, commits where it ends, and leaves.
+    fn give_up(&mut self) -> Result<(), ProjectorError> {
+        let positions: Vec<Position> = self
+            .streams
+            .values()
+            .filter(|stream| stream.planned_end.is_none())
+            .map(|stream| Position {
+                at: stream.at,
+                next: stream.from,
+                metadata: String::new(),
+            })
+            .collect();
+        self.commit(&positions)?;
+        let mut partitions: Vec<Partition> =
+            self.streams.keys().map(|at| at.partition).collect();
+        partitions.dedup();
+        self.streams.clear();
+        Ok(self.member.release(&partitions)?)
+    }
+}
+
+fn letter_blocks(at: TopicPartition, records: &[Waiting]) -> Result<Vec<Block>, ProjectorError> {
+    let mut rows = DeadLetterRows::default();
+    for waiting in records {
+        let letter = wire::decode_dead_letter(&waiting.value)
+            .map_err(|why| ProjectorError::Record { at, offset: waiting.offset, why })?;
+        let place = Place { partition: at.partition, offset: waiting.offset };
+        rows.letter(place, waiting.appended_at, &waiting.key, &letter);
+    }
+    Ok(rows.finish())
+}
+
+fn batch(at: TopicPartition, (from, to): (Offset, Offset), block: Block) -> Batch {
+    let Block { table, rows, bytes } = block;
+    Batch {
+        table,
+        rows: Bytes::from(bytes),
+        row_count: rows,
+        partition: at.partition,
+        from,
+        token: format!("{}/{}/{from}-{to}/v{SCHEMA_VERSION}", table.name, at.partition),
+    }
+}
