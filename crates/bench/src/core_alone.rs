@@ -218,7 +218,7 @@ fn nanos(time: Duration) -> f64 {
 
 /// The size of a debit on the ledger, seals shared among them: what the bare copy writes per record.
 pub(crate) fn debit_bytes(workload: &Workload) -> anyhow::Result<usize> {
-    let sample = Workload { events: workload.events.min(kafka::SAMPLE_EVENTS), ..workload.clone() };
+    let sample = workload.sample(kafka::SAMPLE_EVENTS);
     let charged = charge(&sample, &Inputs::new(&sample)?, false)?;
     Ok(charged.entry_bytes / usize::try_from(sample.events)?.max(1))
 }

@@ -114,6 +114,11 @@ impl Workload {
         })
     }
 
+    /// The first of its events, at most so many.
+    pub(crate) fn sample(&self, events: u64) -> Self {
+        Self { events: self.events.min(events), ..self.clone() }
+    }
+
     /// When the logs that are made here say that they took a record.
     pub(crate) fn now(&self) -> Timestamp {
         self.now

@@ -53,7 +53,11 @@ impl ChargerMetrics {
                 "inputs that did not become a plain debit, and refused commands, by reason code",
                 "reason",
             )?,
-            commits: counter("tally_charger_commits_total", "commits by how they ended", "outcome")?,
+            commits: counter(
+                "tally_charger_commits_total",
+                "commits by how they ended",
+                "outcome",
+            )?,
             commit_seconds: histogram(
                 "tally_charger_commit_seconds",
                 "how long commits take",
@@ -70,7 +74,10 @@ impl ChargerMetrics {
                 "how far ledger time is behind the clock while inputs wait",
             )?,
             accounts: gauge("tally_charger_accounts", "accounts in memory")?,
-            unrated_waiting: gauge("tally_charger_unrated_waiting", "events that wait for a price")?,
+            unrated_waiting: gauge(
+                "tally_charger_unrated_waiting",
+                "events that wait for a price",
+            )?,
             identity_hot: gauge("tally_charger_identity_hot", "identities in memory")?,
             identity_cold: gauge("tally_charger_identity_cold", "identities in sorted runs")?,
             identity_bytes: gauge(
@@ -100,4 +107,56 @@ fn register<C: Collector + Clone + 'static>(
 ) -> Result<C, prometheus::Error> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_dashboards_know() {
+        let registry = Registry::new();
+        let metrics = ChargerMetrics::new(&registry).unwrap();
+        metrics.outcomes.with_label_values(&["debit"]).inc();
+        metrics.reasons.with_label_values(&["no_rule"]).inc();
+        metrics.commits.with_label_values(&["committed"]).inc();
+        for gauge in [
+            &metrics.lag_records,
+            &metrics.lag_milliseconds,
+            &metrics.accounts,
+            &metrics.unrated_waiting,
+            &metrics.identity_hot,
+            &metrics.identity_cold,
+            &metrics.identity_bytes,
+            &metrics.snapshot_age_inputs,
+            &metrics.recovery_milliseconds,
+            &metrics.halted,
+            &metrics.catalogue_offset,
+        ] {
+            gauge.with_label_values(&["0"]).set(1);
+        }
+        let names: Vec<String> =
+            registry.gather().iter().map(|family| family.name().to_owned()).collect();
+        assert_eq!(
+            names,
+            [
+                "tally_charger_accounts",
+                "tally_charger_batch_inputs",
+                "tally_charger_catalogue_offset",
+                "tally_charger_commit_seconds",
+                "tally_charger_commits_total",
+                "tally_charger_halted",
+                "tally_charger_identity_bytes",
+                "tally_charger_identity_cold",
+                "tally_charger_identity_hot",
+                "tally_charger_inputs_total",
+                "tally_charger_lag_milliseconds",
+                "tally_charger_lag_records",
+                "tally_charger_reasons_total",
+                "tally_charger_recovery_milliseconds",
+                "tally_charger_snapshot_age_inputs",
+                "tally_charger_unrated_waiting",
+            ]
+        );
+    }
 }

@@ -94,7 +94,12 @@ impl Outgoing {
         for other in &self.others {
             let headers: Vec<(&str, &[u8])> =
                 other.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-            write(Append { to: other.to, key: &other.key, value: &other.value, headers: &headers })?;
+            write(Append {
+                to: other.to,
+                key: &other.key,
+                value: &other.value,
+                headers: &headers,
+            })?;
         }
         self.ledger.clear();
         self.ledger_ends.clear();

@@ -91,10 +91,11 @@ impl Folder {
         match record {
             LedgerRecord::Entry(entry) => {
                 self.chain.record(bytes);
-                self.folded
-                    .state
-                    .apply(&entry)
-                    .map_err(|why| RecoverError::Apply { at, offset, why })?;
+                self.folded.state.apply(&entry).map_err(|why| RecoverError::Apply {
+                    at,
+                    offset,
+                    why,
+                })?;
                 if let Some(remember) = entry.remember() {
                     remember_in(&mut self.folded.identity, &remember, entry.recorded_at.day());
                 }

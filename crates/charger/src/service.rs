@@ -57,9 +57,8 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -345,12 +344,7 @@ impl Session<'_> {
             "partition taken over"
         );
         if let Some(slot) = self.owned.get_mut(partition.0 as usize) {
-            *slot = Some(Owned {
-                core,
-                halted: None,
-                inputs_since_snapshot: 0,
-                fold_from: None,
-            });
+            *slot = Some(Owned { core, halted: None, inputs_since_snapshot: 0, fold_from: None });
         }
         Ok(())
     }
@@ -564,9 +558,7 @@ impl Session<'_> {
         self.commit()?;
         let partitions: Vec<Partition> = (0..self.charger.settings.partitions)
             .map(Partition)
-            .filter(|partition| {
-                self.owned.get(partition.0 as usize).is_some_and(Option::is_some)
-            })
+            .filter(|partition| self.owned.get(partition.0 as usize).is_some_and(Option::is_some))
             .collect();
         self.forget(&partitions);
         Ok(self.member.release(&partitions)?)

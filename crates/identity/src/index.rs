@@ -240,7 +240,9 @@ impl IdentityIndex {
         search: Search,
         oldest: Day,
     ) -> Result<Option<Seen>, IdentityError> {
-        for age in ages.iter() {
+        // The directory is complete as far as the horizon; what it still has beyond is a remainder,
+        // and might hide a later taking that it no longer has.
+        for age in ages.iter().take_while(|age| *age <= self.settings.horizon_days) {
             let day = Day(self.persisted_day.0 - i32::from(age));
             let from = self.runs.partition_point(|run| run.entry.last_day < day);
             let of_day = self.runs[from..].iter().take_while(|run| run.entry.first_day <= day);

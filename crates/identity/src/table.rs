@@ -6,7 +6,7 @@
 //!   in vain half as often). A slot that keeps all 14 middle bytes gives the whole key back.
 //! - A key goes into the emptier of two groups, which the middle's first 24 bits and the control
 //!   byte name. Looking at exactly two, always, keeps the processor from guessing how far to go
-//!   (runs of full groups cost five times as much at this load), and lets a table be 92 % full.
+//!   (runs of full groups cost five times as much at this load), and lets a table be 88 % full.
 //!   What finds both full, by chance or because somebody chose the ids for it, goes into a list.
 //! - Groups are chosen by scaling, so a table can have any number of them, and grows by an eighth
 //!   instead of doubling.

@@ -73,7 +73,7 @@ enum Damage {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
     #[test]
     fn damage_is_found_and_never_answers(
         file in 0..DAYS as usize,

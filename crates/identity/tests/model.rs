@@ -158,7 +158,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
     #[test]
     fn answers_are_those_of_the_whole_ledger(
         hot_ids_max in prop_oneof![0..20_usize, 0..600_usize],
@@ -191,6 +191,27 @@ fn an_aborted_day_forgets_nothing() {
         Step::Take { first: 200, count: 100, stride: 1 },
         Step::Persist { memory_is_ahead: true },
         Step::Abort,
+    ] {
+        world.apply(&step);
+        for index in 0..KEYS {
+            world.check(index);
+        }
+    }
+}
+
+/// Two takings beyond the horizon, of which the filter in memory has kept only the older.
+#[test]
+fn the_newest_taking_counts_beyond_the_horizon_too() {
+    let mut world = World::new(0);
+    for step in [
+        Step::Take { first: 266, count: 1, stride: 1 },
+        Step::Persist { memory_is_ahead: false },
+        Step::Days(1),
+        Step::Take { first: 71, count: 40, stride: 5 },
+        Step::Days(4),
+        Step::Take { first: 187, count: 1, stride: 1 },
+        Step::Persist { memory_is_ahead: false },
+        Step::Take { first: 0, count: 100, stride: 1 },
     ] {
         world.apply(&step);
         for index in 0..KEYS {

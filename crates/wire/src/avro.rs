@@ -52,6 +52,25 @@ impl fmt::Display for AvroError {
     }
 }
 
+/// The top bit of each of eight bytes, which says that more bytes of a number follow.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
+/// The seven low bits of each of eight bytes, put together.
+#[inline(always)]
+fn packed(bytes: u64) -> u64 {
+    let pairs = (bytes & 0x007f_007f_007f_007f) | (bytes & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// 56 bits, seven to each of eight bytes: the inverse of [`packed`].
+#[inline(always)]
+fn spread(bits: u64) -> u64 {
+    let fours = (bits & 0x0fff_ffff) | (bits << 4 & 0x0fff_ffff_0000_0000);
+    let pairs = (fours & 0x0000_3fff_0000_3fff) | (fours << 2 & 0x3fff_0000_3fff_0000);
+    (pairs & 0x007f_007f_007f_007f) | (pairs << 1 & 0x7f00_7f00_7f00_7f00)
+}
+
 /// What a read gives.
 pub(crate) type AvroResult<T> = Result<T, AvroError>;
 
@@ -108,7 +127,24 @@ impl<'a> Reader<'a> {
         self.long_varint(first)
     }
 
+    /// At most eight bytes, as most numbers have, are taken in one step where the record is long
+    /// enough to be looked at so far.
+    #[inline]
     fn long_varint(&mut self, first: u8) -> AvroResult<u64> {
+        if let Some(next) = self.rest.first_chunk() {
+            let bytes = u64::from_le_bytes(*next) << 8 | u64::from(first);
+            let ends = !bytes & CONTINUES;
+            if ends != 0 {
+                let used = ends.trailing_zeros() / 8;
+                self.rest = &self.rest[used as usize..];
+                // Without the bytes after the last one.
+                return Ok(packed(bytes << (56 - 8 * used) >> (56 - 8 * used)));
+            }
+        }
+        self.long_varint_by_byte(first)
+    }
+
+    fn long_varint_by_byte(&mut self, first: u8) -> AvroResult<u64> {
         let mut value = u64::from(first & 0x7f);
         let mut shift = 7;
         loop {
@@ -191,8 +227,15 @@ impl<'a> Reader<'a> {
 ///
 /// Leading sign bytes that say nothing are taken, up to 16 bytes in all: not every writer is
 /// minimal.
+#[inline]
 pub(crate) fn decimal(bytes: &[u8]) -> Option<i128> {
     let first = *bytes.first()?;
+    if bytes.len() <= size_of::<i64>() {
+        // Nearly every amount: added up byte by byte, from the sign on.
+        let sign = i64::from(first.cast_signed());
+        let steps = bytes[1..].iter().fold(sign, |steps, byte| steps << 8 | i64::from(*byte));
+        return Some(i128::from(steps));
+    }
     if bytes.len() > DECIMAL_BYTES_MAX {
         return None;
     }
@@ -274,8 +317,6 @@ pub(crate) struct Writer<'v> {
 
 /// How much room a writer makes at a time.
 const ROOM_BYTES: usize = 512;
-/// The longest `long`: 64 bits, seven to a byte.
-const LONG_BYTES_MAX: usize = 10;
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
@@ -333,18 +374,23 @@ impl<'v> Writer<'v> {
         self.long_varint(value);
     }
 
-    #[inline(always)]
-    fn long_varint(&mut self, mut value: u64) {
-        let mut wide = [0; LONG_BYTES_MAX];
-        let mut used = 0;
-        while value >= 0x80 {
-            // The low seven bits; the top bit says that more follow.
-            wide[used] = value as u8 | 0x80;
-            value >>= 7;
-            used += 1;
+    #[inline]
+    fn long_varint(&mut self, value: u64) {
+        let used = value.ilog2() / 7 + 1;
+        if used > 8 {
+            return self.long_varint_by_byte(value);
         }
-        wide[used] = value as u8;
-        self.put(wide, used + 1);
+        // All bytes but the last say that more follow.
+        let continues = CONTINUES & !(u64::MAX << (8 * (used - 1)));
+        self.put((spread(value) | continues).to_le_bytes(), used as usize);
+    }
+
+    fn long_varint_by_byte(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.put([value as u8 | 0x80], 1);
+            value >>= 7;
+        }
+        self.put([value as u8], 1);
     }
 
     #[inline(always)]
@@ -376,14 +422,25 @@ impl<'v> Writer<'v> {
     }
 
     /// A `bytes` decimal: big-endian two's complement without needless leading bytes.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn decimal(&mut self, steps: i128) {
         // A number's own bits (those that differ from its sign) and one sign bit have to stay.
-        let sign_bits = (steps ^ (steps >> 127)).leading_zeros();
-        let skipped = ((sign_bits - 1) / 8).min(DECIMAL_BYTES_MAX as u32 - 1);
-        let used = DECIMAL_BYTES_MAX - skipped as usize;
-        self.put([(used * 2) as u8], 1);
-        self.put((steps << (skipped * 8)).to_be_bytes(), used);
+        match i64::try_from(steps) {
+            Ok(steps) => {
+                let sign_bits = (steps ^ (steps >> 63)).leading_zeros();
+                let skipped = ((sign_bits - 1) / 8).min(7);
+                let used = 8 - skipped as usize;
+                self.put([(used * 2) as u8], 1);
+                self.put((steps << (skipped * 8)).to_be_bytes(), used);
+            }
+            Err(_) => {
+                let sign_bits = (steps ^ (steps >> 127)).leading_zeros();
+                let skipped = (sign_bits - 1) / 8;
+                let used = DECIMAL_BYTES_MAX - skipped as usize;
+                self.put([(used * 2) as u8], 1);
+                self.put((steps << (skipped * 8)).to_be_bytes(), used);
+            }
+        }
     }
 
     /// The branch of a union or the symbol of an enum, of which there are at most 64.
@@ -448,6 +505,39 @@ mod tests {
             assert_eq!(written(|writer| writer.long(value)), bytes);
             assert_eq!(Reader::new(bytes).long(), Ok(value));
         }
+    }
+
+    /// Numbers of each length, with and without bytes after them, which the reader looks at.
+    #[test]
+    fn longs_of_every_length_round_trip() {
+        for bits in 0..64 {
+            for value in [1_i64 << bits, (1 << bits) - 1, -(1 << bits), !(1 << bits)] {
+                let mut bytes = written(|writer| writer.long(value));
+                assert_eq!(Reader::new(&bytes).long(), Ok(value));
+                for filler in [0x00, 0xff] {
+                    bytes.extend([filler; 9]);
+                    let mut reader = Reader::new(&bytes);
+                    assert_eq!(reader.long(), Ok(value));
+                    assert_eq!(reader.remaining(), 9, "{value}");
+                    bytes.truncate(bytes.len() - 9);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_writer_that_outgrows_its_room_keeps_what_was_there() {
+        let mut out = b"before".to_vec();
+        let long = vec![7; 3_000];
+        let mut writer = Writer::new(&mut out);
+        for _ in 0..1_000 {
+            writer.long(i64::MIN);
+        }
+        writer.bytes(&long);
+        drop(writer);
+        assert_eq!(out.len(), 6 + 10_000 + 2 + 3_000);
+        assert_eq!(out[..6], *b"before");
+        assert_eq!(out[10_008..], long);
     }
 
     #[test]

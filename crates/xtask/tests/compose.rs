@@ -39,6 +39,17 @@ fn faults(text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
                 faults.push(format!("{name}: depends on {other}, which is no service"));
             }
         }
+        for (other, needs) in entries(&service["depends_on"]) {
+            let healthcheck = &document["services"][other.as_str()]["healthcheck"];
+            if needs["condition"].as_str() == Some("service_healthy") && healthcheck.is_badvalue() {
+                faults.push(format!("{name}: waits for {other}, which has no health check"));
+            }
+        }
+        for port in names_in(&service["ports"]) {
+            if !port.starts_with("127.0.0.1:") {
+                faults.push(format!("{name}: port {port} is open to other machines"));
+            }
+        }
         for volume in names_in(&service["volumes"]) {
             let source = volume.split(':').next().unwrap_or_default();
             match source.starts_with(['.', '/']) {
@@ -67,8 +78,13 @@ fn names_in(value: &Yaml) -> Vec<String> {
     items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
+/// The entries of a map; none of a list.
+fn entries(value: &Yaml) -> Vec<(String, &Yaml)> {
+    let map = value.as_hash().into_iter().flatten();
+    map.filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value))).collect()
+}
+
 #[test]
-#[ignore = "until docker-compose.yml is written"]
 fn what_the_file_refers_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = fs::read_to_string(root.join("docker-compose.yml")).unwrap();
@@ -93,7 +109,31 @@ fn faults_are_noticed() {
         "services: {a: {image: 'x:1', depends_on: {b: {condition: service_started}}}}",
         "services: {a: {image: 'x:1', volumes: ['./gone:/t']}}",
         "services: {a: {image: 'x:1', volumes: ['v:/t']}}",
+        "services: {a: {image: 'x:1', ports: ['80:80']}}",
+        "services: {a: {image: 'x:1', depends_on: {b: {condition: service_healthy}}}, b: {build: .}}",
     ] {
         assert_eq!(found(broken).len(), 1, "{broken}: {:?}", found(broken));
     }
+}
+
+/// Prometheus asks the services by the names that they have here.
+#[test]
+fn what_prometheus_scrapes_is_a_service() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        YamlLoader::load_from_str(&text).unwrap().remove(0)
+    };
+    let (compose, prometheus) = (read("docker-compose.yml"), read("ops/prometheus/prometheus.yml"));
+    let mut scraped = 0;
+    for job in prometheus["scrape_configs"].as_vec().unwrap() {
+        for group in job["static_configs"].as_vec().unwrap() {
+            for target in names_in(&group["targets"]) {
+                let service = target.split(':').next().unwrap();
+                assert!(!compose["services"][service].is_badvalue(), "{target} is no service");
+                scraped += 1;
+            }
+        }
+    }
+    assert!(scraped > 0);
 }

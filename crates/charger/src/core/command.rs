@@ -50,8 +50,7 @@ impl PartitionCore {
         match decide::command(account, command, content, self.moment(record)) {
             Ok(entry) => {
                 self.write(&entry)?;
-                let outcome =
-                    ReplyOutcome::Applied {
+                let outcome = ReplyOutcome::Applied {
                     entry: entry.number,
                     lot: lot_of(&entry),
                     after: entry.after,

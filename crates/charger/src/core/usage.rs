@@ -2,8 +2,8 @@
 
 use domain::limits::{EVENT_AHEAD_MICROS_MAX, IDENTITY_HORIZON_DAYS};
 use domain::{
-    ContentHash, Fault, IdentityKey, Money, PriceRef, RateLine, Reason, Text, Topic, TopicPartition, UsageEvent,
-    partition_of,
+    ContentHash, Fault, IdentityKey, Money, PriceRef, RateLine, Reason, Text, Topic,
+    TopicPartition, UsageEvent, partition_of,
 };
 use eventlog::Record;
 use flow::Ending;
@@ -37,14 +37,16 @@ impl PartitionCore {
         }
         let key = IdentityKey::new(&event.account, &event.source, &event.id);
         let today = self.ledger_time.day();
-        let search =
-            if event.backfill { Search::Everything } else { Search::Horizon { today } };
+        let search = if event.backfill { Search::Everything } else { Search::Horizon { today } };
         if let Some(seen) = self.identity.find(key, search)? {
             if seen.content == decoded.content {
                 let kind = ExceptionKind::Duplicate { repeats: entry_at(seen.entry) };
                 return Ok(Ending::Exception(kind));
             }
-            let held = Held { reason: Reason::IdentityConflict, conflicts_with: Some(entry_at(seen.entry)) };
+            let held = Held {
+                reason: Reason::IdentityConflict,
+                conflicts_with: Some(entry_at(seen.entry)),
+            };
             return self.quarantine(record, event, held);
         }
         let ahead = event.time.since(self.ledger_time);

@@ -9,9 +9,6 @@ use crate::record::fields::Fields;
 use crate::record::schema::LEDGER_ENTRY_V1_FINGERPRINT;
 use crate::record::{lots, charge};
 
-/// A debit of one item takes about this much; a longer one grows the buffer once more.
-const ENTRY_BYTES_LIKELY: usize = 512;
-
 /// The places of the causes in their union.
 mod cause {
     pub(super) const INPUT: u8 = 0;
@@ -36,7 +33,6 @@ mod body {
 ///
 /// The event's account is not written: it is the entry's (a debug build asserts it).
 pub fn encode_entry(entry: &Entry<'_>, out: &mut Vec<u8>) {
-    out.reserve(ENTRY_BYTES_LIKELY);
     let mut writer = Writer::new(out);
     let writer = &mut writer;
     writer.single_object_header(LEDGER_ENTRY_V1_FINGERPRINT);

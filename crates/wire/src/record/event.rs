@@ -1,6 +1,6 @@
 //! The event inside an entry: as it was priced, pools disjoint. Its account is the entry's.
 
-use domain::{Item, Measure, Pool, Pools, ReportedCost, Text, UsageEvent};
+use domain::{ALL_POOLS, Item, Measure, Pool, Pools, ReportedCost, Text, UsageEvent};
 
 use crate::avro::Writer;
 use crate::record::error::Flaw;
@@ -68,9 +68,11 @@ fn write_item(writer: &mut Writer<'_>, item: &Item<'_>) {
 fn write_pools(writer: &mut Writer<'_>, pools: &Pools) {
     let mut counts = [(Pool::Input, 0); Pool::COUNT];
     let mut used = 0;
-    for count in pools.nonzero() {
-        counts[used] = count;
-        used += 1;
+    for pool in ALL_POOLS {
+        if pools[pool] > 0 {
+            counts[used] = (pool, pools[pool]);
+            used += 1;
+        }
     }
     writer.array(counts[..used].iter(), |writer, (pool, count)| {
         writer.branch(*pool as u8);
