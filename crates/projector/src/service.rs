@@ -119,7 +119,10 @@ pub struct Projector<S> {
 
 impl<S> std::fmt::Debug for Projector<S> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Projector").field("settings", &self.settings).finish_non_exhaustive()
+        formatter
+            .debug_struct("Projector")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -346,10 +349,7 @@ impl<S: Sink> Session<'_, S> {
             Topic::LedgerEntries => self.ledger_blocks(at, to, records)?,
             _ => (letter_blocks(at, records)?, None),
         };
-        let batches = blocks
-            .into_iter()
-            .map(|block| batch(at, (from, to), block))
-            .collect();
+        let batches = blocks.into_iter().map(|block| batch(at, (from, to), block)).collect();
         Ok(Planned { batches, again, marks })
     }
 
@@ -434,13 +434,16 @@ impl<S: Sink> Session<'_, S> {
         let partition = mark.partition.to_string();
         let metrics = &self.projector.metrics;
         metrics.lag_records.with_label_values(&[&partition]).set(mark.lag_records);
-        let behind = if mark.lag_records == 0 { 0 } else { mark.marked_at.since(mark.as_of) / 1_000 };
+        let behind =
+            if mark.lag_records == 0 { 0 } else { mark.marked_at.since(mark.as_of) / 1_000 };
         metrics.lag_milliseconds.with_label_values(&[&partition]).set(behind);
     }
 
     fn store(&self, planned: &[Planned]) -> Result<(), ProjectorError> {
-        let freshness: Vec<FreshnessMark> =
-            planned.iter().filter_map(|planned| planned.marks.as_ref().map(|marks| marks.0)).collect();
+        let freshness: Vec<FreshnessMark> = planned
+            .iter()
+            .filter_map(|planned| planned.marks.as_ref().map(|marks| marks.0))
+            .collect();
         let inputs: Vec<InputMark> = planned
             .iter()
             .filter_map(|planned| planned.marks.as_ref())
@@ -531,15 +534,10 @@ impl<S: Sink> Session<'_, S> {
             .streams
             .values()
             .filter(|stream| stream.planned_end.is_none())
-            .map(|stream| Position {
-                at: stream.at,
-                next: stream.from,
-                metadata: String::new(),
-            })
+            .map(|stream| Position { at: stream.at, next: stream.from, metadata: String::new() })
             .collect();
         self.commit(&positions)?;
-        let mut partitions: Vec<Partition> =
-            self.streams.keys().map(|at| at.partition).collect();
+        let mut partitions: Vec<Partition> = self.streams.keys().map(|at| at.partition).collect();
         partitions.dedup();
         self.streams.clear();
         Ok(self.member.release(&partitions)?)

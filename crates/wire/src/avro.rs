@@ -511,7 +511,8 @@ mod tests {
     #[test]
     fn longs_of_every_length_round_trip() {
         for bits in 0..64 {
-            for value in [1_i64 << bits, (1 << bits) - 1, -(1 << bits), !(1 << bits)] {
+            let power = 1_i64 << bits;
+            for value in [power, power.wrapping_sub(1), power.wrapping_neg(), !power] {
                 let mut bytes = written(|writer| writer.long(value));
                 assert_eq!(Reader::new(&bytes).long(), Ok(value));
                 for filler in [0x00, 0xff] {

@@ -137,3 +137,25 @@ fn what_prometheus_scrapes_is_a_service() {
     }
     assert!(scraped > 0);
 }
+
+/// A variable that tally does not know is ignored, or refused when it looks misspelt: neither is what the file meant.
+#[test]
+fn what_is_set_for_tally_is_a_setting() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let settings = fs::read_to_string(root.join("crates/tally/src/settings.rs")).unwrap();
+    let known: Vec<String> = settings
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("key(\"")?.split_once('"'))
+        .map(|(name, _)| format!("TALLY_{}", name.replace('.', "_").to_uppercase()))
+        .collect();
+    let mut set = 0;
+    for file in ["docker-compose.yml", "README.md", "docs/getting-started.md", "ops/README.md"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        for variable in words.filter(|word| word.starts_with("TALLY_")) {
+            assert!(known.iter().any(|name| name == variable), "{file}: {variable} is no setting");
+            set += 1;
+        }
+    }
+    assert!(set > 0);
+}

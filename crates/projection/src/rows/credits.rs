@@ -94,9 +94,7 @@ impl CreditRows {
             Body::LotExpired(closed) => {
                 let expiry = match entry.cause {
                     // The timer is due at the end of grace; breakage is dated at the expiry.
-                    ledger::Cause::Timer { due } => {
-                        due.plus_micros(-domain::limits::GRACE_MICROS)
-                    }
+                    ledger::Cause::Timer { due } => due.plus_micros(-domain::limits::GRACE_MICROS),
                     ledger::Cause::Input { .. } | ledger::Cause::Catalogue { .. } => {
                         entry.recorded_at
                     }

@@ -117,7 +117,13 @@ pub struct DeadLetterRows(Rows);
 
 impl DeadLetterRows {
     /// Adds one letter, which stands at `place` of its topic since `recorded_at`.
-    pub fn letter(&mut self, place: Place, recorded_at: Timestamp, key: &[u8], letter: &DeadLetter<'_>) {
+    pub fn letter(
+        &mut self,
+        place: Place,
+        recorded_at: Timestamp,
+        key: &[u8],
+        letter: &DeadLetter<'_>,
+    ) {
         self.0.add(|row| {
             row.put_time(recorded_at);
             row.put_nullable_time(Some(letter.received_at));

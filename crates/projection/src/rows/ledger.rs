@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use domain::{Credits, Outcome, Topic};
-use ledger::{
-    Body, ByHand, Cause, Entry, ExceptionKind, PostingAccount, Seal, Unit, postings,
-};
+use ledger::{Body, ByHand, Cause, Entry, ExceptionKind, PostingAccount, Seal, Unit, postings};
 use serde_json::json;
 
 use super::usage::text;
@@ -96,9 +94,7 @@ fn facts<'a>(place: Place, entry: &'a Entry<'a>) -> Facts<'a> {
                 None => Facts { credits, ..Facts::default() },
             }
         }
-        Body::LotActivated(activated) => {
-            Facts { credits: activated.credits, ..Facts::default() }
-        }
+        Body::LotActivated(activated) => Facts { credits: activated.credits, ..Facts::default() },
         Body::LotInGrace(_) => Facts::default(),
     }
 }

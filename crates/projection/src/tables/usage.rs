@@ -200,7 +200,11 @@ pub const USAGE_LINES: Table = Table {
                 Text,
                 "entry_id of the entry that this one corrects; empty for a debit."
             ),
-            column("entry_id", Text, "Ledger entry that the line belongs to: partition-number, as 3-8812."),
+            column(
+                "entry_id",
+                Text,
+                "Ledger entry that the line belongs to: partition-number, as 3-8812."
+            ),
             column("ledger_partition", UInt32, "Partition of ledger.entries that holds the entry."),
             column("ledger_offset", Int64, "Offset of the entry in its ledger partition."),
         ]

@@ -11,7 +11,7 @@ fn content_is_pinned() {
     for (command, expected) in [
         (samples::grant_command(), 0xb593_d579_5963_2f07),
         (samples::adjust(), 0xf747_194f_7786_9aba),
-        (samples::void(), 3),
+        (samples::void(), 0xc6db_aea5_4571_c109),
     ] {
         assert_eq!(command_content(&command), ContentHash(expected), "{command:?}");
     }
