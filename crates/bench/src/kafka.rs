@@ -57,6 +57,8 @@ struct Run {
     events: u64,
     wall: Duration,
     client: Duration,
+    /// Of `client`: the thread that decides (the copy's: that takes and produces); the rest is the client library's.
+    own: Duration,
     broker: Duration,
     commits: u64,
     /// Of one commit, on average; zero where it was not measured.
@@ -105,6 +107,13 @@ pub(crate) fn measure(
         }
     }
     show(report, &runs);
+    let cpu = |contestant| {
+        median(of_all(&runs, contestant).map(|run| run.micros(run.client + run.broker)))
+    };
+    report.line(&format!(
+        "\nBy processor time, client and broker together, the charger reaches {:.2} of the copy.",
+        cpu(Contestant::BareCopy) / cpu(Contestant::Charger)
+    ));
     report.line(&format!(
         "\n{} events per run, {} partitions, commits every {} ms; the copy writes {debit_bytes} bytes per record, as a debit \
          has. Peak memory of this process {} MB (the copy's and the load's included).",
@@ -116,6 +125,10 @@ pub(crate) fn measure(
     Ok(())
 }
 
+fn of_all(runs: &[Run], contestant: Contestant) -> impl Iterator<Item = &Run> {
+    runs.iter().filter(move |run| run.contestant == contestant)
+}
+
 fn show(report: &mut Report, runs: &[Run]) {
     report.section(
         "The charger on Kafka",
@@ -125,12 +138,13 @@ fn show(report: &mut Report, runs: &[Run]) {
             "to the copy",
             "all (thousands)",
             "client µs/event",
+            "of it the deciding thread",
             "broker µs/event",
             "commits",
             "ms per commit",
         ],
     );
-    let of = |contestant| runs.iter().filter(move |run| run.contestant == contestant);
+    let of = |contestant| of_all(runs, contestant);
     let copy = median(of(Contestant::BareCopy).map(Run::per_second));
     for contestant in CONTESTANTS {
         let rate = median(of(contestant).map(Run::per_second));
@@ -140,6 +154,7 @@ fn show(report: &mut Report, runs: &[Run]) {
             format!("{:.2}", rate / copy),
             thousands(of(contestant).map(Run::per_second)),
             format!("{:.2}", median(of(contestant).map(|run| run.micros(run.client)))),
+            format!("{:.2}", median(of(contestant).map(|run| run.micros(run.own)))),
             format!("{:.2}", median(of(contestant).map(|run| run.micros(run.broker)))),
             format!("{:.0}", median(of(contestant).map(|run| run.commits as f64))),
             format!("{:.0}", median(of(contestant).map(|run| run.commit.as_secs_f64() * 1e3))),
@@ -180,12 +195,14 @@ impl Stage<'_> {
             value_bytes: self.debit_bytes,
         };
         let broker = machine::cpu_of(self.broker.pid());
+        let own = machine::thread_cpu();
         let copied = transactional_copy(settings, &plan)?;
         Ok(Run {
             contestant: Contestant::BareCopy,
             events: copied.records,
             wall: copied.wall,
             client: copied.cpu,
+            own: machine::thread_cpu().saturating_sub(own),
             broker: machine::cpu_of(self.broker.pid()).saturating_sub(broker),
             commits: copied.commits,
             commit: Duration::ZERO,
@@ -236,9 +253,10 @@ impl Stage<'_> {
         let mut session = service.charger.join()?;
         service.until_owned(&mut session, partitions)?;
         let broker = machine::cpu_of(self.broker.pid());
-        let (started, cpu) = (Instant::now(), process_cpu());
+        let (started, cpu, own) = (Instant::now(), process_cpu(), machine::thread_cpu());
         service.until(&mut session, Outcome::Debit, self.workload.events)?;
         let (wall, client) = (started.elapsed(), process_cpu().saturating_sub(cpu));
+        let own = machine::thread_cpu().saturating_sub(own);
         let broker = machine::cpu_of(self.broker.pid()).saturating_sub(broker);
         session.give_up()?;
         let commits = service.metrics.commit_seconds.get_sample_count();
@@ -248,6 +266,7 @@ impl Stage<'_> {
             events: self.workload.events,
             wall,
             client,
+            own,
             broker,
             commits,
             commit: Duration::from_secs_f64(in_commits / (commits.max(1) as f64)),

@@ -4,19 +4,23 @@
 //! [`core`] decides and does no I/O; [`Charger`] owns the log's member, commits, takes partitions
 //! over and gives them up; [`recover`] makes a partition's state again from its ledger.
 
+mod clock;
 pub mod core;
 mod metrics;
 mod outgoing;
 mod recover;
 mod service;
+mod session;
 mod settings;
 mod snapshot;
 
 pub use catalog::Prices;
+pub use clock::{Clock, SystemClock};
 pub use core::{CoreSettings, Folded, Halt, PartitionCore};
 pub use metrics::ChargerMetrics;
 pub use outgoing::Outgoing;
 pub use recover::{Folder, RecoverError, recover};
-pub use service::{Charger, ChargerError, Clock, Session, SystemClock};
+pub use service::{Charger, ChargerError};
+pub use session::Session;
 pub use settings::ChargerSettings;
 pub use snapshot::Snapshots;

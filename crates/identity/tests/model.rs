@@ -220,6 +220,31 @@ fn the_newest_taking_counts_beyond_the_horizon_too() {
     }
 }
 
+/// A merge that drops repeated takings makes room in memory, but what has left it does not return.
+#[test]
+fn what_left_memory_stays_in_its_run() {
+    let mut world = World::new(80);
+    let mut steps = vec![
+        Step::Take { first: 0, count: 75, stride: 1 },
+        Step::Persist { memory_is_ahead: false },
+    ];
+    for _ in 0..8 {
+        steps.push(Step::Take { first: 100, count: 1, stride: 1 });
+        steps.push(Step::Persist { memory_is_ahead: false });
+    }
+    steps.extend([
+        Step::Take { first: 200, count: 100, stride: 1 },
+        Step::Merge,
+        Step::Persist { memory_is_ahead: true },
+    ]);
+    for step in steps {
+        world.apply(&step);
+        for index in 0..KEYS {
+            world.check(index);
+        }
+    }
+}
+
 /// A long life in one piece: a year of days, so that runs pile up, merge and pass the horizon.
 #[test]
 fn a_year_of_persists_stays_small_and_right() {

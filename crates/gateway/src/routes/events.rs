@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use domain::limits::TEXT_BYTES_MAX;
 use domain::{Fault, Offset, Partition, Topic, TopicPartition};
 use serde_json::{Value, json};
 use wire::BatchError;
@@ -19,6 +20,21 @@ use crate::settings::{BODY_BYTES_MAX, EVENTS_MAX};
 
 /// The longest that a request may wait for its events' outcomes.
 const WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// An event that is not taken, and its id where that can be read.
+struct Refused {
+    id: Option<String>,
+    fault: Fault,
+}
+
+fn id_of(event: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        id: String,
+    }
+    let event: Id = serde_json::from_slice(event).ok()?;
+    (event.id.len() <= TEXT_BYTES_MAX).then_some(event.id)
+}
 
 pub(crate) async fn post(
     State(app): State<App>,
@@ -41,7 +57,7 @@ pub(crate) async fn post(
                 accepted.push(Outbound { to, key, value: body.slice_ref(event) });
                 judged.push(Ok(decoded.event.id.into_owned()));
             }
-            Err(fault) => judged.push(Err(fault)),
+            Err(fault) => judged.push(Err(Refused { id: id_of(event), fault })),
         }
     }
     let places: Vec<Partition> = accepted.iter().map(|record| record.to.partition).collect();
@@ -57,20 +73,20 @@ pub(crate) async fn post(
     Ok(super::json(StatusCode::ACCEPTED, &answer))
 }
 
-fn count(app: &App, judged: &[Result<String, Fault>]) {
+fn count(app: &App, judged: &[Result<String, Refused>]) {
     for event in judged {
         match event {
             Ok(_) => app.metrics.events.with_label_values(&["accepted"]).inc(),
-            Err(fault) => {
+            Err(refused) => {
                 app.metrics.events.with_label_values(&["refused"]).inc();
-                app.metrics.refusals.with_label_values(&[fault.reason.code()]).inc();
+                app.metrics.refusals.with_label_values(&[refused.fault.reason.code()]).inc();
             }
         }
     }
 }
 
 fn answer(
-    judged: &[Result<String, Fault>],
+    judged: &[Result<String, Refused>],
     inputs: &[(Partition, Offset)],
     decided: &[Option<Decided>],
     waited: bool,
@@ -80,7 +96,7 @@ fn answer(
         .iter()
         .enumerate()
         .map(|(index, event)| match event {
-            Err(fault) => refused(index, fault),
+            Err(event) => refused(index, event),
             Ok(id) => {
                 let (input, decided) = match ends.next() {
                     Some((input, decided)) => (Some(*input), *decided),
@@ -94,10 +110,11 @@ fn answer(
     json!({ "accepted": judged.len() - refused, "refused": refused, "events": events })
 }
 
-fn refused(index: usize, fault: &Fault) -> Value {
+fn refused(index: usize, event: &Refused) -> Value {
+    let Refused { id, fault } = event;
     json!({
         "index": index,
-        "id": null,
+        "id": id,
         "outcome": "refused",
         "code": fault.reason.code(),
         "field": fault.field,

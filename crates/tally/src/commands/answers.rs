@@ -1,0 +1,131 @@
+//! `tally balance` and `tally usage`.
+
+use serde_json::Value;
+
+use super::{Context, freshness_line, number, objects, text, time};
+use crate::cli;
+use crate::client::segment;
+use crate::failure::Failure;
+use crate::table::{Table, trimmed};
+
+pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), Failure> {
+    let path = format!("/v1/accounts/{}/balance", segment(&balance.account));
+    let answer = context.client.get(&path, &[])?;
+    context.output.answer(&answer, || balance_text(&balance.account, &answer));
+    Ok(())
+}
+
+fn balance_text(account: &str, answer: &Value) -> String {
+    let amount = |value: &Value, name: &str| trimmed(text(value, name).unwrap_or("0")).to_owned();
+    let mut lines = format!(
+        "{account}: {} credits available\n\n  settled {} − in grace {} − held {}\n",
+        amount(answer, "available"),
+        amount(answer, "settled"),
+        amount(answer, "in_grace"),
+        amount(answer, "held"),
+    );
+    let by_category = &answer["by_category"];
+    if by_category.is_object() {
+        lines.push_str(&format!(
+            "  included {} · promotional {} · purchased {}\n",
+            amount(by_category, "included"),
+            amount(by_category, "promotional"),
+            amount(by_category, "purchased"),
+        ));
+    }
+    if amount(answer, "overage") != "0" {
+        lines.push_str(&format!("  overage {}\n", amount(answer, "overage")));
+    }
+    if let (Some(expires), Some(at)) =
+        (text(&answer["next_expiry"], "amount"), text(&answer["next_expiry"], "at"))
+    {
+        lines.push_str(&format!("  {} expire at {at}\n", trimmed(expires)));
+    }
+    if let Some(unrated) = number(&answer["freshness"], "unrated_events").filter(|count| *count > 0) {
+        lines.push_str(&format!("  {unrated} events wait for a price\n"));
+    }
+    lines.push('\n');
+    lines.push_str(&freshness_line(answer));
+    lines
+}
+
+pub(crate) fn usage(context: &Context, usage: &cli::Usage) -> Result<(), Failure> {
+    let answer = ask_usage(context, usage)?;
+    context.output.answer(&answer, || {
+        let rows = objects(answer.get("rows"));
+        if rows.is_empty() {
+            return "no usage there\n".to_owned();
+        }
+        format!("{}\n{}", Table::of_objects(&ordered(&rows, &usage.by)), freshness_line(&answer))
+    });
+    Ok(())
+}
+
+pub(crate) fn ask_usage(context: &Context, usage: &cli::Usage) -> Result<Value, Failure> {
+    let path = match &usage.account {
+        Some(account) => format!("/v1/accounts/{}/usage", segment(account)),
+        None => "/v1/usage".to_owned(),
+    };
+    let by = usage.by.join(",");
+    let from = time("--from", usage.range.from.as_deref())?;
+    let to = time("--to", usage.range.to.as_deref())?;
+    let top = usage.top.map(|top| top.to_string());
+    let mut query = vec![("by", by.as_str())];
+    for (name, value) in [("from", &from), ("to", &to), ("top", &top)] {
+        if let Some(value) = value {
+            query.push((name, value));
+        }
+    }
+    context.client.get(&path, &query)
+}
+
+/// What was grouped by comes first, in the order in which it was asked for; JSON objects do not
+/// keep theirs.
+pub(crate) fn ordered(
+    rows: &[serde_json::Map<String, Value>],
+    by: &[String],
+) -> Vec<Vec<(String, Value)>> {
+    const FIGURES: [&str; 8] =
+        ["events", "lines", "credits", "vendor_cost", "revenue", "margin", "uncosted_lines", "coverage"];
+    rows.iter()
+        .map(|row| {
+            let names = by.iter().map(String::as_str).chain(FIGURES);
+            let known: Vec<(String, Value)> = names
+                .filter_map(|name| row.get(name).map(|value| (name.to_owned(), value.clone())))
+                .collect();
+            let others = row
+                .iter()
+                .filter(|(name, _)| !known.iter().any(|(known, _)| known == *name))
+                .map(|(name, value)| (name.clone(), value.clone()));
+            known.iter().cloned().chain(others).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_balance_adds_up_on_the_screen() {
+        let answer = json!({"settled": "100.000000000000", "held": "12.5", "available": "87.5", "in_grace": "0",
+            "by_category": {"included": "60", "promotional": "0", "purchased": "40"}, "overage": "0",
+            "next_expiry": {"amount": "60", "at": "2026-12-01T00:00:00Z"},
+            "freshness": {"as_of": "2026-11-20T12:00:00Z", "lag_s": "0.4", "unrated_events": 2}});
+        assert_eq!(
+            balance_text("acct_42", &answer),
+            "acct_42: 87.5 credits available\n\n  settled 100 − in grace 0 − held 12.5\n  \
+             included 60 · promotional 0 · purchased 40\n  60 expire at 2026-12-01T00:00:00Z\n  \
+             2 events wait for a price\n\nas of 2026-11-20T12:00:00Z, 0.4 s behind\n"
+        );
+    }
+
+    #[test]
+    fn columns_come_in_the_order_asked_for() {
+        let row = json!({"credits": "1", "events": 2, "feature": "chat", "model": "m", "zeta": 1});
+        let rows = ordered(&[row.as_object().unwrap().clone()], &["model".to_owned(), "feature".to_owned()]);
+        let names: Vec<&str> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["model", "feature", "events", "credits", "zeta"]);
+    }
+}

@@ -1,0 +1,109 @@
+//! What the log took of a load: every record of the topics that producers write to, read back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use domain::{Offset, Partition, Topic, TopicPartition};
+use eventlog::EventLog;
+
+use crate::load::{Line, Load};
+
+/// The header that names the line of the load that a record is.
+pub const LINE_HEADER: &str = "e2e-line";
+const POLL_WAIT: Duration = Duration::from_millis(100);
+const EMPTY_POLLS_MAX: u32 = 200;
+
+/// How often each line of a load is in the log, and where.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// By line; a producer that died sends some lines again.
+    pub times: Vec<u32>,
+    /// The line that stands at an offset.
+    pub places: BTreeMap<(TopicPartition, Offset), usize>,
+}
+
+impl Received {
+    /// Reads the topics that producers write to, and holds every record against the load.
+    ///
+    /// # Errors
+    /// A log that cannot be read, or a record that is not the load's.
+    pub fn read(log: &dyn EventLog, load: &Load) -> anyhow::Result<Self> {
+        let mut received =
+            Self { times: vec![0; load.lines.len()], places: BTreeMap::new() };
+        for topic in [Topic::UsageRaw, Topic::LedgerCommands] {
+            for partition in (0..load.terms.partitions).map(Partition) {
+                received.partition(log, load, TopicPartition { topic, partition })?;
+            }
+        }
+        Ok(received)
+    }
+
+    fn partition(
+        &mut self,
+        log: &dyn EventLog,
+        load: &Load,
+        at: TopicPartition,
+    ) -> anyhow::Result<()> {
+        for_each_line(log, at, &mut |offset, number, value| {
+            let line = load.lines.get(number).context("a line that was never planned")?;
+            ensure!(line.to == at && line.value == value, "{at}@{offset} is not line {number}");
+            self.times[number] += 1;
+            self.places.insert((at, offset), number);
+            Ok(())
+        })
+    }
+
+    /// The lines that are in the log, each as often as it is.
+    pub fn lines<'l>(&'l self, load: &'l Load) -> impl Iterator<Item = &'l Line> {
+        self.places.values().map(|number| &load.lines[*number])
+    }
+}
+
+/// The last line of the load that the log has, of any topic.
+///
+/// # Errors
+/// A log that cannot be read.
+pub fn last_line(log: &dyn EventLog, partitions: u32) -> anyhow::Result<Option<usize>> {
+    let mut last = None;
+    for topic in [Topic::UsageRaw, Topic::LedgerCommands, Topic::RatesCatalog] {
+        let count = if topic == Topic::RatesCatalog { 1 } else { partitions };
+        for partition in (0..count).map(Partition) {
+            for_each_line(log, TopicPartition { topic, partition }, &mut |_, number, _| {
+                last = last.max(Some(number));
+                Ok(())
+            })?;
+        }
+    }
+    Ok(last)
+}
+
+fn for_each_line(
+    log: &dyn EventLog,
+    at: TopicPartition,
+    visit: &mut dyn FnMut(Offset, usize, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let bounds = log.bounds(at)?;
+    let mut reader = log.reader(&[(at, bounds.start)])?;
+    let mut failed = None;
+    let mut empty_polls = 0;
+    while reader.position(at) < bounds.stable_end {
+        let count = reader.poll(5_000, POLL_WAIT, &mut |record| {
+            let number = record
+                .headers
+                .header(LINE_HEADER)
+                .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+                .context("a record without a line");
+            let visited = number.and_then(|number| visit(record.offset, number, record.value));
+            if failed.is_none() {
+                failed = visited.err();
+            }
+        })?;
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        empty_polls = if count == 0 { empty_polls + 1 } else { 0 };
+        ensure!(empty_polls < EMPTY_POLLS_MAX, "{at}: the reader stands still");
+    }
+    Ok(())
+}
