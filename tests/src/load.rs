@@ -156,7 +156,8 @@ impl Planner {
     fn grant(&mut self, account: u64, effective: Option<Timestamp>, expires: Option<Timestamp>) {
         let account = format!("acct_{account}");
         let number = self.load.grants.len();
-        let credits = Credits::from_atoms(i128::from(self.random.below(90_000)) * domain::SCALE + 1);
+        let credits =
+            Credits::from_atoms(i128::from(self.random.below(90_000)) * domain::SCALE + 1);
         let command = Command {
             account: Cow::Borrowed(&account),
             id: Cow::Owned(format!("grant-{number}")),
@@ -275,7 +276,8 @@ impl Planner {
     fn beside(&mut self) {
         if self.random.per_mille(5) {
             let value = self.broken();
-            let partition = Partition(self.random.below(u64::from(self.load.terms.partitions)) as u32);
+            let partition =
+                Partition(self.random.below(u64::from(self.load.terms.partitions)) as u32);
             let to = TopicPartition { topic: Topic::UsageRaw, partition };
             let line = Line { to, key: String::new(), value, meaning: Meaning::Broken };
             self.load.lines.push(line);
@@ -372,7 +374,7 @@ impl Planner {
 
     fn pools(&mut self, parts: &[Pool]) -> Pools {
         let mut pools = Pools::default();
-        pools[Pool::Input] = self.random.below(9_000);
+        pools[Pool::Input] = self.random.between(1, 9_000);
         pools[Pool::Output] = self.random.below(3_000);
         for part in parts {
             if self.random.per_mille(500) {

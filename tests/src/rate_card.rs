@@ -100,9 +100,8 @@ impl RateCard {
         item: &Item<'_>,
         cost: Option<&Fraction>,
     ) -> anyhow::Result<Option<Share>> {
-        let number = |key: &str| {
-            rule.charge.get(key).and_then(toml::Value::as_str).map(decimal).transpose()
-        };
+        let number =
+            |key: &str| rule.charge.get(key).and_then(toml::Value::as_str).map(decimal).transpose();
         if rule.charge.contains_key("free") {
             return Ok(Some(Share::Own(whole(0))));
         }

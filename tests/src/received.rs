@@ -29,8 +29,7 @@ impl Received {
     /// # Errors
     /// A log that cannot be read, or a record that is not the load's.
     pub fn read(log: &dyn EventLog, load: &Load) -> anyhow::Result<Self> {
-        let mut received =
-            Self { times: vec![0; load.lines.len()], places: BTreeMap::new() };
+        let mut received = Self { times: vec![0; load.lines.len()], places: BTreeMap::new() };
         for topic in [Topic::UsageRaw, Topic::LedgerCommands] {
             for partition in (0..load.terms.partitions).map(Partition) {
                 received.partition(log, load, TopicPartition { topic, partition })?;

@@ -6,11 +6,11 @@ use anyhow::{Context, ensure};
 use domain::{Credits, Money, Outcome, UsageEvent, partition_of};
 use replay::{Dimensions, Sums};
 
+use crate::catalogue;
 use crate::load::{Load, MODELS, Meaning};
 use crate::price_map::PriceMap;
 use crate::rate_card::{Line, RateCard};
 use crate::received::Received;
-use crate::catalogue;
 
 /// What the ledger and ClickHouse must say.
 #[derive(Debug, Default)]

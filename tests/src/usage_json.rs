@@ -27,8 +27,11 @@ pub fn encode(event: &UsageEvent<'_>, inclusive: bool) -> Vec<u8> {
 
 fn item_json(item: &Item<'_>, inclusive: bool) -> Value {
     let mut json = Map::new();
-    let texts =
-        [("model", &item.model), ("provider", &item.provider), ("service_tier", &item.service_tier)];
+    let texts = [
+        ("model", &item.model),
+        ("provider", &item.provider),
+        ("service_tier", &item.service_tier),
+    ];
     for (name, value) in texts {
         if let Some(value) = value {
             json.insert(name.to_owned(), json!(value));

@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<()> {
         Some(what) => vec![what],
         None => vec![What::Core, What::Charger, What::Projector, What::Memory],
     };
-    let mut report = Report::default();
+    let mut report = Report;
     report.machine();
     for what in chosen {
         let started = Instant::now();

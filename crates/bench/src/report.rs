@@ -2,7 +2,7 @@
 
 use crate::machine;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Report;
 
 impl Report {

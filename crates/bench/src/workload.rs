@@ -52,6 +52,7 @@ const MODELS: [(&str, &str); 4] = [
 ];
 const FEATURES: [&str; 5] = ["chat", "search", "translate", "summarize", "research-agent"];
 const TEAMS: [&str; 4] = ["growth", "support", "platform", "sales"];
+const USERS_PER_ACCOUNT: u64 = 5;
 /// How long before the present the events happened, at most.
 const AGE_MICROS: i64 = 3_600 * 1_000_000;
 
@@ -67,6 +68,9 @@ pub(crate) struct Workload {
     pub(crate) versions: Vec<Vec<u8>>,
     pub(crate) prices: Prices,
 }
+
+/// Is given a record: its partition, its account, its bytes.
+pub(crate) type Visit<'v> = dyn FnMut(Partition, &str, &[u8]) -> anyhow::Result<()> + 'v;
 
 /// SplitMix64.
 #[derive(Clone, Debug)]
@@ -125,16 +129,15 @@ impl Workload {
     }
 
     /// Every event, encoded, in one order for all who ask: partition, account, record.
-    pub(crate) fn events(
-        &self,
-        visit: &mut dyn FnMut(Partition, &str, &[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn events(&self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         let mut random = Random(self.seed);
         let mut record = Vec::with_capacity(256);
         for number in 0..self.events {
-            let account = account_name(random.below(u64::from(self.accounts)));
+            let owner = random.below(u64::from(self.accounts));
+            let account = account_name(owner);
             record.clear();
-            let event = event(&mut random, &account, number, self.now);
+            let event =
+                Draft { account: &account, owner, number, now: self.now }.event(&mut random);
             wire::encode_usage(&event.context("a choice from a list")?, &mut record);
             visit(partition_of(&account, self.partitions), &account, &record)?;
         }
@@ -142,10 +145,7 @@ impl Workload {
     }
 
     /// A grant for every account, large enough for all of its usage: partition, account, record.
-    pub(crate) fn grants(
-        &self,
-        visit: &mut dyn FnMut(Partition, &str, &[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn grants(&self, visit: &mut Visit<'_>) -> anyhow::Result<()> {
         let mut record = Vec::new();
         for number in 0..u64::from(self.accounts) {
             let account = account_name(number);
@@ -181,38 +181,47 @@ pub(crate) fn grant<'a>(account: &'a str, id: &'a str) -> Command<'a> {
     }
 }
 
-fn event<'a>(
-    random: &mut Random,
+/// What an event is made of besides chance.
+struct Draft<'a> {
     account: &'a str,
+    /// The account's number.
+    owner: u64,
+    /// The event's.
     number: u64,
     now: Timestamp,
-) -> Option<UsageEvent<'a>> {
-    let mut pools = Pools::default();
-    pools[Pool::Input] = 100 + random.below(8_000);
-    pools[Pool::CacheRead] = random.below(4_000);
-    pools[Pool::Output] = 10 + random.below(1_500);
-    let (model, provider) = random.of(&MODELS)?;
-    let age = i64::try_from(random.below(AGE_MICROS.unsigned_abs())).ok()?;
-    let item = Item {
-        model: Some(model.into()),
-        provider: Some(provider.into()),
-        service_tier: None,
-        measure: Measure::Tokens(pools),
-        vendor_cost: None,
-        attributes: Vec::new(),
-        estimated: false,
-    };
-    Some(UsageEvent {
-        account: account.into(),
-        source: "/chat/eu-1".into(),
-        id: format!("req_{:08x}{number:08x}", random.next() >> 32).into(),
-        time: now.plus_micros(-age),
-        feature: random.of(&FEATURES)?.into(),
-        team: Some(random.of(&TEAMS)?.into()),
-        user: Some(format!("u_{}", random.below(50_000)).into()),
-        items: vec![item],
-        ..UsageEvent::default()
-    })
+}
+
+impl<'a> Draft<'a> {
+    fn event(&self, random: &mut Random) -> Option<UsageEvent<'a>> {
+        let mut pools = Pools::default();
+        pools[Pool::Input] = 100 + random.below(8_000);
+        pools[Pool::CacheRead] = random.below(4_000);
+        pools[Pool::Output] = 10 + random.below(1_500);
+        let (model, provider) = random.of(&MODELS)?;
+        let age = i64::try_from(random.below(AGE_MICROS.unsigned_abs())).ok()?;
+        let item = Item {
+            model: Some(model.into()),
+            provider: Some(provider.into()),
+            service_tier: None,
+            measure: Measure::Tokens(pools),
+            vendor_cost: None,
+            attributes: Vec::new(),
+            estimated: false,
+        };
+        let user = self.owner * USERS_PER_ACCOUNT + random.below(USERS_PER_ACCOUNT);
+        let team = usize::try_from(user).ok()? % TEAMS.len();
+        Some(UsageEvent {
+            account: self.account.into(),
+            source: "/chat/eu-1".into(),
+            id: format!("req_{:08x}{:08x}", random.next() >> 32, self.number).into(),
+            time: self.now.plus_micros(-age),
+            feature: random.of(&FEATURES)?.into(),
+            team: TEAMS.get(team).map(|team| (*team).into()),
+            user: Some(format!("u_{user}").into()),
+            items: vec![item],
+            ..UsageEvent::default()
+        })
+    }
 }
 
 fn version(kind: DocumentKind, id: &str, toml: &str) -> anyhow::Result<Vec<u8>> {

@@ -42,8 +42,7 @@ impl Prices {
         let unreadable = |why: String| CatalogueError::Unreadable { offset, why };
         let version =
             wire::decode_catalogue_version(bytes).map_err(|why| unreadable(why.to_string()))?;
-        let document =
-            Document::parse(&version.toml).map_err(|why| unreadable(why.to_string()))?;
+        let document = Document::parse(&version.toml).map_err(|why| unreadable(why.to_string()))?;
         let id = u32::try_from(offset.0).map_err(|why| unreadable(why.to_string()))?;
         self.catalogue
             .apply(CatalogueId(id), document)

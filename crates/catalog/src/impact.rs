@@ -33,12 +33,7 @@ pub struct Impact {
 
 impl Default for Impact {
     fn default() -> Self {
-        Self {
-            charged_events: 0,
-            charged_credits: Credits::ZERO,
-            unrated_covered: 0,
-            whole: true,
-        }
+        Self { charged_events: 0, charged_credits: Credits::ZERO, unrated_covered: 0, whole: true }
     }
 }
 

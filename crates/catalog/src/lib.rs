@@ -7,6 +7,4 @@ mod service;
 
 pub use follower::{CatalogueError, Follower, Prices};
 pub use impact::Impact;
-pub use service::{
-    Publication, PublishError, Published, PublishedVersion, RateService, published,
-};
+pub use service::{Publication, PublishError, Published, PublishedVersion, RateService, published};

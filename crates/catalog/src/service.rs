@@ -67,7 +67,9 @@ pub struct PublishedVersion {
 pub enum PublishError {
     #[error(transparent)]
     Document(#[from] DocumentError),
-    #[error("the document takes {bytes} bytes as a record, and {OUTPUT_RECORD_BYTES_MAX} are the most")]
+    #[error(
+        "the document takes {bytes} bytes as a record, and {OUTPUT_RECORD_BYTES_MAX} are the most"
+    )]
     TooLarge { bytes: usize },
     #[error(
         "{} charged events would be priced differently, by {} credits in all: say --retroactive to \
@@ -258,23 +260,23 @@ pub fn published(log: &dyn EventLog) -> Result<Vec<PublishedVersion>, CatalogueE
     let mut failed = None;
     let deadline = Instant::now() + PATIENCE;
     while reader.position(CATALOGUE) < bounds.stable_end {
-        reader.poll(256, POLL_WAIT, &mut |record| {
-            match wire::decode_catalogue_version(record.value) {
-                Ok(version) => {
-                    let same = |other: &&PublishedVersion| {
-                        other.record.kind == version.kind && other.record.id == version.id
-                    };
-                    let before = versions.iter().filter(same).count();
-                    versions.push(PublishedVersion {
-                        offset: record.offset,
-                        version: u32::try_from(before + 1).unwrap_or(u32::MAX),
-                        record: version.into_owned(),
-                    });
-                }
-                Err(why) => {
-                    let why = why.to_string();
-                    failed = Some(CatalogueError::Unreadable { offset: record.offset, why });
-                }
+        reader.poll(256, POLL_WAIT, &mut |record| match wire::decode_catalogue_version(
+            record.value,
+        ) {
+            Ok(version) => {
+                let same = |other: &&PublishedVersion| {
+                    other.record.kind == version.kind && other.record.id == version.id
+                };
+                let before = versions.iter().filter(same).count();
+                versions.push(PublishedVersion {
+                    offset: record.offset,
+                    version: u32::try_from(before + 1).unwrap_or(u32::MAX),
+                    record: version.into_owned(),
+                });
+            }
+            Err(why) => {
+                let why = why.to_string();
+                failed = Some(CatalogueError::Unreadable { offset: record.offset, why });
             }
         })?;
         if let Some(error) = failed {

@@ -1,5 +1,6 @@
 //! The charger's metrics. A test pins the names: renaming one is a change that dashboards see.
 
+use domain::Partition;
 use prometheus::{
     Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
 };
@@ -98,6 +99,29 @@ impl ChargerMetrics {
                 "the next offset of the catalogue in use",
             )?,
         })
+    }
+}
+
+impl ChargerMetrics {
+    /// Takes away what was said of a partition that is somebody else's now.
+    pub fn forget(&self, partition: Partition) {
+        let partition = partition.to_string();
+        for gauge in [
+            &self.lag_records,
+            &self.lag_milliseconds,
+            &self.accounts,
+            &self.unrated_waiting,
+            &self.identity_hot,
+            &self.identity_cold,
+            &self.identity_bytes,
+            &self.snapshot_age_inputs,
+            &self.recovery_milliseconds,
+            &self.halted,
+            &self.catalogue_offset,
+        ] {
+            // It was never set when the partition was given up at once.
+            gauge.remove_label_values(&[&partition]).ok();
+        }
     }
 }
 

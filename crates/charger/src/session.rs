@@ -180,12 +180,21 @@ impl<'c> Session<'c> {
             if let Some(owned) = self.owned.get_mut(partition.0 as usize) {
                 *owned = None;
             }
+            self.charger.metrics.forget(*partition);
         }
     }
 
     /// Makes the partition's state from its ledger, and begins to read where its last seal ends.
     fn take_over(&mut self, partition: Partition) -> Result<(), ChargerError> {
         let started = Instant::now();
+        // First: a transaction that is still being settled is waited for here, and so its records are
+        // below the end that the fold reads to.
+        let committed: Vec<Committed> = self
+            .member
+            .committed(partition)?
+            .into_iter()
+            .map(|position| Committed { topic: position.at.topic, next: position.next })
+            .collect();
         let folded = recover(self.charger.log.as_ref(), partition, &self.snapshots)
             .map_err(ChargerError::Recover)?;
         // The ledger may know a newer catalogue than was read at the start.
@@ -196,12 +205,6 @@ impl<'c> Session<'c> {
                 return Err(CatalogueError::Late(CATALOGUE_PATIENCE).into());
             }
         }
-        let committed: Vec<Committed> = self
-            .member
-            .committed(partition)?
-            .into_iter()
-            .map(|position| Committed { topic: position.at.topic, next: position.next })
-            .collect();
         let from = takeover(&folded.progress, &committed)?;
         let settings = CoreSettings {
             partitions: self.charger.settings.partitions,
@@ -428,11 +431,12 @@ impl<'c> Session<'c> {
         for (index, owned) in self.owned.iter_mut().enumerate() {
             let Some(owned) = owned else { continue };
             let Some(fold_from) = owned.fold_from.take() else { continue };
-            owned.inputs_since_snapshot = 0;
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
-            // A snapshot is a cache: failing to write one costs time at the next start, no data.
-            if let Err(error) = self.snapshots.save(partition, fold_from, &mut owned.core) {
-                tracing::warn!(%partition, %error, "snapshot not written");
+            match self.snapshots.save(partition, fold_from, &mut owned.core) {
+                Ok(()) => owned.inputs_since_snapshot = 0,
+                // A snapshot is a cache: failing to write one costs time at the next start, no
+                // data. The age goes on growing, and so shows it.
+                Err(error) => tracing::warn!(%partition, %error, "snapshot not written"),
             }
         }
     }

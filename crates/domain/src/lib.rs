@@ -2,6 +2,7 @@
 //!
 //! **Architecture invariant:** nothing here reads a clock, an environment variable, a file or a
 //! socket, and nothing here knows a wire format or a price.
+#![deny(clippy::float_arithmetic)]
 
 mod amount;
 mod identity;

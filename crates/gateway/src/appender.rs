@@ -67,9 +67,10 @@ impl Appending {
         let (done, answer) = oneshot::channel();
         let job = Job { records, bytes, done, _room: room.map_err(|_| stopped())? };
         self.jobs.send(job).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?.map_err(|why| {
-            Problem::unavailable(format!("{why}; sending the same again is safe"))
-        })
+        answer
+            .await
+            .map_err(|_| stopped())?
+            .map_err(|why| Problem::unavailable(format!("{why}; sending the same again is safe")))
     }
 }
 

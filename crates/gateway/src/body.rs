@@ -1,15 +1,19 @@
 //! Reading bodies within their limits, compressed or not.
 
+use std::future::poll_fn;
 use std::io::Read;
+use std::pin::Pin;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::problem::Problem;
 
 /// zstd frames may ask for a window of gigabytes; 2²³ bytes is the largest body.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// What is read past the limit before the connection is cut.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The whole body, at most `bytes_max` long on the wire and after decompression.
 pub(crate) async fn read(
@@ -18,19 +22,31 @@ pub(crate) async fn read(
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
     let encoding = Encoding::of(headers)?;
-    let sent = axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
-        let cut = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        match cut.contains("length limit") {
-            true => too_large(bytes_max),
-            false => Problem::bad_request("body_cut_short", error.to_string()),
-        }
-    })?;
+    let sent = collect(body, bytes_max).await?;
     match encoding {
         Encoding::Identity => Ok(sent),
         Encoding::Gzip | Encoding::Zstd => {
             tokio::task::spawn_blocking(move || decompress(encoding, &sent, bytes_max)).await?
         }
     }
+}
+
+/// Past the limit it reads on for a while without keeping anything: a client that is still sending
+/// would otherwise see a broken connection instead of the answer.
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let (mut kept, mut seen) = (BytesMut::new(), 0);
+    while seen <= bytes_max.saturating_add(DISCARDED_BYTES_MAX) {
+        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+        let Some(frame) = next.await else { break };
+        let frame =
+            frame.map_err(|error| Problem::bad_request("body_cut_short", error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen <= bytes_max {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > bytes_max { Err(too_large(bytes_max)) } else { Ok(kept.freeze()) }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +89,9 @@ fn decompress(encoding: Encoding, sent: &[u8], bytes_max: usize) -> Result<Bytes
         }),
     };
     if let Err(error) = read {
-        return Err(Problem::bad_request("bad_compression", error.to_string())
-            .field("Content-Encoding"));
+        return Err(
+            Problem::bad_request("bad_compression", error.to_string()).field("Content-Encoding")
+        );
     }
     if body.len() > bytes_max {
         return Err(too_large(bytes_max));
@@ -97,8 +114,7 @@ mod tests {
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }

@@ -375,7 +375,9 @@ impl State {
                     view.adopted = adopted.next;
                 }
             }
-            Err(error) => tracing::error!(at = %record.at, offset = %record.offset, %error, "a ledger record cannot be read"),
+            Err(error) => {
+                tracing::error!(at = %record.at, offset = %record.offset, %error, "a ledger record cannot be read")
+            }
         }
     }
 
@@ -408,7 +410,9 @@ impl State {
         while self.sealed.front().is_some_and(|(at, _)| now - *at > THROUGHPUT_WINDOW) {
             self.sealed.pop_front();
         }
-        for exception in seal.exceptions.iter().filter(|exception| keep && exception.topic == Topic::UsageRaw) {
+        for exception in
+            seal.exceptions.iter().filter(|exception| keep && exception.topic == Topic::UsageRaw)
+        {
             let ending = Ending::Exception(exception.kind);
             self.keep((partition, exception.offset), Decided { ending, ledger_next: next });
         }

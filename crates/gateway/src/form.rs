@@ -157,8 +157,9 @@ where
     T: FromStr,
     T::Err: fmt::Display,
 {
-    text.parse()
-        .map_err(|error: T::Err| Problem::bad_request(code, error.to_string()).field(name).value(text))
+    text.parse().map_err(|error: T::Err| {
+        Problem::bad_request(code, error.to_string()).field(name).value(text)
+    })
 }
 
 pub(crate) fn missing(name: &str) -> Problem {

@@ -1,1 +1,31 @@
-//! the HTTP API.
+//! The HTTP API: usage events and commands go to the log, answers come from the ledger's replies,
+//! from ClickHouse, and from the ledger itself.
+//!
+//! - Writing: an event is checked by the decoder that the charger uses, then appended to
+//!   `usage.raw` in its account's partition. *Accepted* means durable. Commands are appended to
+//!   `ledger.commands`; the charger decides them, and its reply is the answer.
+//! - Waiting: one thread follows the ledger and the replies ([`follower`]); one thread appends for
+//!   all requests ([`appender`]).
+//! - Reading: sums and balances come from ClickHouse, each with how fresh it is; `explain` and
+//!   `verify` read the ledger itself.
+//!
+//! **Architecture invariant:** nothing is decided here. A price, a balance or a refusal that
+//! matters comes from the same pure code that the charger runs, or from the charger.
+
+mod app;
+mod appender;
+mod body;
+mod follower;
+mod form;
+mod freshness;
+mod metrics;
+mod problem;
+mod routes;
+mod server;
+mod settings;
+mod tail;
+
+pub use follower::FollowError;
+pub use metrics::GatewayMetrics;
+pub use server::{Gateway, GatewayError, serve};
+pub use settings::{BODY_BYTES_MAX, EVENTS_MAX, GatewaySettings, LINES_MAX};

@@ -186,12 +186,15 @@ impl<S: Sink> Projector<S> {
     }
 }
 
+/// How far a batch brings the tables, and the charger in its inputs.
+type Marks = (FreshnessMark, Vec<InputMark>);
+
 /// A batch on its way: its blocks, the last of which is written after all others.
 struct Planned {
     batches: Vec<Batch>,
     /// It may have been sent before.
     again: bool,
-    marks: Option<(FreshnessMark, Vec<InputMark>)>,
+    marks: Option<Marks>,
 }
 
 /// One stay in the group.
@@ -358,7 +361,7 @@ impl<S: Sink> Session<'_, S> {
         at: TopicPartition,
         to: Offset,
         records: &[Waiting],
-    ) -> Result<(Vec<Block>, Option<(FreshnessMark, Vec<InputMark>)>), ProjectorError> {
+    ) -> Result<(Vec<Block>, Option<Marks>), ProjectorError> {
         let mut decoded = Vec::with_capacity(records.len());
         for waiting in records {
             let record = wire::decode_ledger(&waiting.value)
@@ -403,7 +406,7 @@ impl<S: Sink> Session<'_, S> {
         to: Offset,
         sealed_at: Timestamp,
         seal: &ledger::Seal,
-    ) -> Result<(FreshnessMark, Vec<InputMark>), ProjectorError> {
+    ) -> Result<Marks, ProjectorError> {
         let marked_at = (self.projector.now)();
         let end = self.projector.log.bounds(at)?.stable_end;
         let freshness = FreshnessMark {

@@ -2,9 +2,11 @@
 //! for each invariant what was checked, how much of it, and the first counterexamples.
 
 mod ledger_check;
+mod projection_check;
 mod report;
 mod totals;
 
 pub use ledger_check::{LedgerCheck, VerifyError, verify_ledger};
+pub use projection_check::{Projected, check_balances, check_usage};
 pub use report::{Check, Report};
 pub use totals::{Dimensions, Sums, Totals};

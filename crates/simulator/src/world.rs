@@ -104,7 +104,7 @@ struct World {
 /// What the ledger got wrong, or what could not go on.
 pub fn run(seed: u64) -> anyhow::Result<Summary> {
     let mut random = Random::new(seed);
-    let injected = Injected::new(Random::new(random.next()));
+    let injected = Injected::new(Random::new(random.number()));
     let offsets = if random.percent(70) { Offsets::Marked } else { Offsets::Dense };
     let log = MemoryLog::new(offsets, Box::new(injected.clone()));
     let topics = Topic::ALL.map(|topic| TopicSpec {

@@ -1,8 +1,14 @@
 //! The command line. The words here are what a newcomer reads first.
 
+mod credits;
+mod rates;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use credits::{Adjust, ByHand, Grant, Void};
+pub(crate) use rates::{Import, Litellm, PublishOptions, Rates, RatesShow};
 
 /// Meter AI usage, price it exactly, and draw it from credits.
 ///
@@ -45,21 +51,32 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     pub(crate) data: Option<PathBuf>,
     /// A settings file instead of ./tally.toml
-    #[arg(long, global = true, env = "TALLY_CONFIG", hide_env_values = true, value_name = "FILE", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        env = "TALLY_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE",
+        help_heading = "Everywhere"
+    )]
     pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run everything in this one process: log, charger, projector, API and ClickHouse
-    #[command(after_help = "Examples:\n  tally up\n  tally up --data ./tally-data --listen 127.0.0.1:9400\n\n\
+    #[command(
+        after_help = "Examples:\n  tally up\n  tally up --data ./tally-data --listen 127.0.0.1:9400\n\n\
         Nothing else needs to be installed: an embedded ClickHouse is fetched once. Runs until \
-        interrupted (Ctrl-C); what was acknowledged survives even a kill -9.")]
+        interrupted (Ctrl-C); what was acknowledged survives even a kill -9."
+    )]
     Up(Up),
     /// Start tally over a real trace: prices, credits, 19,366 requests, and what came out
-    #[command(after_help = "Examples:\n  tally demo\n  tally demo --exit\n  tally demo --data ./demo\n\n\
+    #[command(
+        after_help = "Examples:\n  tally demo\n  tally demo --exit\n  tally demo --data ./demo\n\n\
         Without --data each run starts afresh in a folder of its own. With --data the folder is \
-        kept, and a second run meters the trace again as new usage.")]
+        kept, and a second run meters the trace again as new usage."
+    )]
     Demo(Demo),
     /// Run one service against Kafka and ClickHouse
     #[command(after_help = "Examples:\n  \
@@ -71,9 +88,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Topics(Topics),
     /// Send usage events from files, one JSON object per line
-    #[command(after_help = "Examples:\n  tally ingest events.jsonl --wait\n  generate | tally ingest - --wait\n\n\
+    #[command(
+        after_help = "Examples:\n  tally ingest events.jsonl --wait\n  generate | tally ingest - --wait\n\n\
         Lines go to usage.raw byte for byte: a bad line becomes a dead letter with its reason, as it \
-        would from Kafka. The same event sent again is a duplicate, and is charged once.")]
+        would from Kafka. The same event sent again is a duplicate, and is charged once."
+    )]
     Ingest(Ingest),
     /// Price books, rate cards and plans: import, publish, show, quote
     #[command(subcommand)]
@@ -85,11 +104,15 @@ pub(crate) enum Command {
         The same --id again changes nothing and says \"already applied\".")]
     Grant(Grant),
     /// Correct an account's credits by an amount, up or down
-    #[command(after_help = "Examples:\n  tally adjust acct_42 -5 --reason \"charged twice upstream, ticket 812\"")]
+    #[command(
+        after_help = "Examples:\n  tally adjust acct_42 -5 --reason \"charged twice upstream, ticket 812\""
+    )]
     Adjust(Adjust),
     /// Remove what is left of a lot of credits
-    #[command(after_help = "Examples:\n  tally void acct_42 7 --reason \"order 77 was cancelled\"\n  \
-        tally void acct_42 7 --amount 100 --reason \"part of order 77\"")]
+    #[command(
+        after_help = "Examples:\n  tally void acct_42 7 --reason \"order 77 was cancelled\"\n  \
+        tally void acct_42 7 --amount 100 --reason \"part of order 77\""
+    )]
     Void(Void),
     /// What an account has, and how fresh the figure is
     #[command(after_help = "Examples:\n  tally balance acct_42\n  tally balance acct_42 --json")]
@@ -105,25 +128,33 @@ pub(crate) enum Command {
         read has its dead letter with the code, the field and the value.")]
     Explain(Explain),
     /// A read-only query to ClickHouse
-    #[command(after_help = "Examples:\n  tally sql \"SELECT feature, sum(credits) FROM usage_lines GROUP BY feature\"\n  \
-        tally sql \"SELECT * FROM margin_by_model\" --json      one object per row")]
+    #[command(
+        after_help = "Examples:\n  tally sql \"SELECT feature, sum(credits) FROM usage_lines GROUP BY feature\"\n  \
+        tally sql \"SELECT * FROM margin_by_model\" --json      one object per row"
+    )]
     Sql(Sql),
     /// What the tables are, and what every column means
     #[command(after_help = "Examples:\n  tally schema\n  tally schema usage_lines")]
     Schema(Schema),
     /// Usage lines as a file, with sums equal to the ledger's
-    #[command(after_help = "Examples:\n  tally export --format csv --output november.csv --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z\n  \
-        tally export --format parquet --account acct_42 > usage.parquet")]
+    #[command(
+        after_help = "Examples:\n  tally export --format csv --output november.csv --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z\n  \
+        tally export --format parquet --account acct_42 > usage.parquet"
+    )]
     Export(Export),
     /// How every service is doing: lag, halted partitions, dead letters, unrated usage
     #[command(after_help = "Examples:\n  tally status\n  tally status --watch")]
     Status(Status),
     /// Prove from the ledger that nothing was lost, doubled or changed
-    #[command(after_help = "Exit code 0 when every invariant holds, 1 with counterexamples when one does not.\n\n\
-        Examples:\n  tally verify\n  tally verify --json")]
+    #[command(
+        after_help = "Exit code 0 when every invariant holds, 1 with counterexamples when one does not.\n\n\
+        Examples:\n  tally verify\n  tally verify --json"
+    )]
     Verify,
     /// Everything that can be set, and what is set now
-    #[command(after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown.")]
+    #[command(
+        after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."
+    )]
     Settings,
     /// The process that the embedded ClickHouse runs in
     #[command(name = CLICKHOUSE_SERVER, hide = true)]
@@ -144,7 +175,10 @@ pub(crate) struct Up {
     /// Partitions of a new deployment; fixed from then on [default: 8]
     #[arg(long, value_name = "N")]
     pub(crate) partitions: Option<u32>,
-    /// How logs are written to standard error [env: TALLY_LOG_FORMAT]
+    /// Write logs to this file instead of standard error [env: TALLY_LOG_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// How logs are written [env: TALLY_LOG_FORMAT]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
     /// What is logged: error, warn, info, debug, or a filter [env: TALLY_LOG_LEVEL]
@@ -193,7 +227,9 @@ pub(crate) enum Service {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topics {
     /// Make the topics that are not there, and check the rest against what tally needs of them
-    #[command(after_help = "Examples:\n  TALLY_KAFKA_BOOTSTRAP=localhost:9092 tally topics create --partitions 8")]
+    #[command(
+        after_help = "Examples:\n  TALLY_KAFKA_BOOTSTRAP=localhost:9092 tally topics create --partitions 8"
+    )]
     Create(TopicsCreate),
 }
 
@@ -212,177 +248,6 @@ pub(crate) struct Ingest {
     /// Return when all of it can be queried, and count the outcomes
     #[arg(long)]
     pub(crate) wait: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Rates {
-    /// Make a price book of another list's prices
-    #[command(subcommand)]
-    Import(Import),
-    /// Publish price books, rate cards, plans or defaults
-    #[command(after_help = "Examples:\n  tally rates publish card.toml\n  tally rates publish card.toml --dry-run\n\n\
-        A version is never changed: publish another one with a later effective_from. Usage that no \
-        price covered is charged by itself once a price is there.")]
-    Publish(Publish),
-    /// Which versions there are and which are in force; or one version's text
-    #[command(after_help = "Examples:\n  tally rates show\n  tally rates show rate_card standard\n  tally rates show price_book vendors --version 2")]
-    Show(RatesShow),
-    /// What an event would cost, by the same code that charges it
-    #[command(after_help = "Examples:\n  tally rates quote event.json\n\n\
-        FILE holds a usage event, or {\"feature\", \"items\": [...]} with account, time and traffic \
-        as you like. - is standard input.")]
-    Quote(Quote),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Import {
-    /// From LiteLLM's model_prices_and_context_window.json
-    #[command(after_help = "Examples:\n  tally rates import litellm model_prices.json > vendors.toml\n  \
-        tally rates import litellm model_prices.json --effective-from 2026-11-01T00:00:00Z --publish\n\n\
-        What of it a price book cannot say is listed on standard error.")]
-    Litellm(Litellm),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Litellm {
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// From when the prices hold [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) effective_from: Option<String>,
-    /// The price book's id
-    #[arg(long = "book", value_name = "ID", default_value = "vendors")]
-    pub(crate) book: String,
-    /// Publish the book instead of printing it
-    #[arg(long)]
-    pub(crate) publish: bool,
-    #[command(flatten)]
-    pub(crate) change: PublishOptions,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Publish {
-    #[arg(required = true, value_name = "FILE.toml")]
-    pub(crate) files: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) options: PublishOptions,
-}
-
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct PublishOptions {
-    /// Publish although usage already charged would be priced differently
-    #[arg(long)]
-    pub(crate) retroactive: bool,
-    /// Check and measure, publish nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Why; recorded with the version
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) reason: String,
-    /// Who; recorded with the version [env: TALLY_ACTOR] [default: your user name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) actor: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RatesShow {
-    /// price_book, rate_card, plan or defaults
-    #[arg(requires = "id")]
-    pub(crate) kind: Option<String>,
-    pub(crate) id: Option<String>,
-    /// A version of it; the one in force when not given
-    #[arg(long, value_name = "N", requires = "id")]
-    pub(crate) version: Option<u32>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Quote {
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ByHand {
-    /// Makes a repetition harmless; made and printed when not given
-    #[arg(long, value_name = "ID")]
-    pub(crate) id: Option<String>,
-    /// Who; recorded in the ledger [env: TALLY_ACTOR] [default: your user name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) actor: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Grant {
-    pub(crate) account: String,
-    /// Credits, such as 1000 or 12.5
-    pub(crate) amount: String,
-    #[arg(long, value_enum)]
-    pub(crate) category: Category,
-    /// When they begin to count [default: now]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) effective: Option<String>,
-    /// When they are forfeited; never when not given
-    #[arg(long, value_name = "TIME")]
-    pub(crate) expires: Option<String>,
-    /// What was paid for all of them, such as 10.00
-    #[arg(long, value_name = "AMOUNT", requires = "currency")]
-    pub(crate) paid: Option<String>,
-    /// The currency of what was paid
-    #[arg(long, value_name = "CODE", requires = "paid")]
-    pub(crate) currency: Option<String>,
-    /// Smaller is drawn first [default: 50]
-    #[arg(long, value_name = "N")]
-    pub(crate) priority: Option<i32>,
-    /// Why; recorded in the ledger
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) by_hand: ByHand,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Category {
-    Included,
-    Promotional,
-    Purchased,
-}
-
-impl Category {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Included => "included",
-            Self::Promotional => "promotional",
-            Self::Purchased => "purchased",
-        }
-    }
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Adjust {
-    pub(crate) account: String,
-    /// Credits to add, or with a minus sign to take
-    #[arg(allow_hyphen_values = true)]
-    pub(crate) amount: String,
-    /// Why; recorded in the ledger
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) by_hand: ByHand,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Void {
-    pub(crate) account: String,
-    /// The lot's number, as `tally grant` printed it
-    pub(crate) lot: u64,
-    /// Only so many credits; all that is left when not given
-    #[arg(long, value_name = "AMOUNT")]
-    pub(crate) amount: Option<String>,
-    /// Why; recorded in the ledger
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) by_hand: ByHand,
 }
 
 #[derive(Args, Debug)]
@@ -470,78 +335,4 @@ pub(crate) struct ClickhouseServer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split(' '))
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_says_what_it_does() {
-        fn check(command: &clap::Command) {
-            for inner in command.get_subcommands() {
-                assert!(inner.get_about().is_some(), "{}", inner.get_name());
-                check(inner);
-            }
-        }
-        check(&Cli::command());
-    }
-
-    #[test]
-    fn examples_of_the_format_page_parse() {
-        for line in [
-            "tally up --data DIR",
-            "tally demo --exit",
-            "tally run charger",
-            "tally topics create",
-            "tally ingest a.jsonl b.jsonl --wait",
-            "tally rates import litellm prices.json --effective-from 2026-01-01T00:00:00Z --publish",
-            "tally rates publish a.toml b.toml --retroactive --dry-run",
-            "tally rates show",
-            "tally rates quote event.json",
-            "tally grant acct_42 1000 --category purchased --paid 10.00 --currency USD --priority 10",
-            "tally adjust acct_42 -5 --reason mistake",
-            "tally void acct_42 7 --reason cancelled",
-            "tally balance acct_42 --json",
-            "tally usage --account acct_42 --by feature,model --top 5",
-            "tally explain /chat/eu-1 req_8f2c --url http://127.0.0.1:1",
-            "tally sql SELECT",
-            "tally schema usage_lines",
-            "tally export --format parquet",
-            "tally status --watch",
-            "tally verify",
-            "tally clickhouse-server --library L --directory D",
-        ] {
-            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        }
-    }
-
-    #[test]
-    fn json_may_stand_before_and_after_the_command() {
-        assert!(parse("tally --json status").unwrap().global.json);
-        assert!(parse("tally status --json").unwrap().global.json);
-    }
-
-    #[test]
-    fn wrong_usage_is_refused() {
-        for line in [
-            "tally",
-            "tally adjust acct_42 5",
-            "tally void acct_42 7",
-            "tally grant acct_42 10",
-            "tally grant acct_42 10 --category purchased --paid 1",
-            "tally grant acct_42 10 --category free",
-            "tally ingest",
-            "tally run everything",
-        ] {
-            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
-        }
-    }
-}
+mod tests;

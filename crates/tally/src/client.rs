@@ -60,7 +60,8 @@ impl Client {
         if settings.text("data").is_none() {
             candidates.push(default_data_folder()?.join(DEMO_FOLDER));
         }
-        let found = candidates.iter().filter_map(|folder| address_in(folder)).find(|url| answers(url));
+        let found =
+            candidates.iter().filter_map(|folder| address_in(folder)).find(|url| answers(url));
         match found {
             Some(url) => Self::new(&url),
             None => Err(Failure::Failed(format!(
@@ -80,7 +81,12 @@ impl Client {
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.json(self.http.post(self.at(path)).body(body.to_string()).header("content-type", "application/json"))
+        self.json(
+            self.http
+                .post(self.at(path))
+                .body(body.to_string())
+                .header("content-type", "application/json"),
+        )
     }
 
     /// A change by hand under an idempotency key.
@@ -108,7 +114,12 @@ impl Client {
     }
 
     /// An answer that is not JSON, or that is too large to hold: to be read as it comes.
-    pub(crate) fn stream(&self, path: &str, query: &[(&str, &str)], body: Option<&Value>) -> Result<Response, Failure> {
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Response, Failure> {
         let request = match body {
             Some(body) => self
                 .http

@@ -45,7 +45,10 @@ mod tests {
 
     #[test]
     fn a_far_word_has_no_neighbour() {
-        assert_eq!(nearest("clikhouse.url", ["clickhouse.url", "kafka.prefix"]), Some("clickhouse.url"));
+        assert_eq!(
+            nearest("clikhouse.url", ["clickhouse.url", "kafka.prefix"]),
+            Some("clickhouse.url")
+        );
         assert_eq!(nearest("zebra", ["clickhouse.url", "kafka.prefix"]), None);
     }
 }

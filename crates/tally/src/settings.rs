@@ -30,9 +30,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("data", "the data folder"),
     key("url", "the tally that commands talk to"),
     key("actor", "who changes credits and prices; recorded with each change"),
-    key("listen", "address and port of the API, or of a service's metrics; port 0 takes a free one"),
+    key(
+        "listen",
+        "address and port of the API, or of a service's metrics; port 0 takes a free one",
+    ),
     key("partitions", "how many partitions a new deployment has; fixed from then on (8)"),
     key("watchdog_seconds", "a service without progress for so long ends the process (30)"),
+    key("log.file", "where logs go instead of standard error"),
     key("log.format", "text or json"),
     key("log.level", "what is logged: error, warn, info, debug, or a filter such as charger=debug"),
     key("clickhouse.url", "a ClickHouse to use instead of the embedded one"),
@@ -68,6 +72,15 @@ pub(crate) struct Settings {
 struct Set {
     value: String,
     from: String,
+}
+
+/// A setting for people.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownSetting {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 impl Settings {
@@ -124,7 +137,9 @@ impl Settings {
                         usage(format!("{path}: there is no setting `{name}`{}", suggestion(&name)))
                     })?;
                     let value = scalar(value).ok_or_else(|| {
-                        usage(format!("{path}: `{name}` must be a text, a number, or true or false"))
+                        usage(format!(
+                            "{path}: `{name}` must be a text, a number, or true or false"
+                        ))
                     })?;
                     self.values.insert(key.name, Set { value, from: path.to_owned() });
                 }
@@ -145,12 +160,29 @@ impl Settings {
             return Ok(());
         }
         let known: Vec<String> = KEYS.iter().map(|key| variable_of(key.name)).collect();
-        match nearest(variable, known.iter().map(String::as_str)) {
-            Some(near) if variable.len().abs_diff(near.len()) <= 2 => Err(usage(format!(
-                "there is no setting {variable}; did you mean {near}?"
+        // What they all begin with says nothing about how near they are.
+        let tails = known.iter().filter_map(|known| known.strip_prefix(ENVIRONMENT_PREFIX));
+        match nearest(variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(variable), tails) {
+            Some(near) => Err(usage(format!(
+                "there is no setting {variable}; did you mean {ENVIRONMENT_PREFIX}{near}?"
             ))),
-            _ => Ok(()),
+            None => Ok(()),
         }
+    }
+
+    /// All keys, with what is set of them; secrets are not shown.
+    pub(crate) fn shown(&self) -> Vec<ShownSetting> {
+        KEYS.iter()
+            .map(|key| {
+                let set = self.values.get(key.name);
+                let value = set.map(|set| match SECRETS.contains(&key.name) {
+                    true => "[redacted]".to_owned(),
+                    false => set.value.clone(),
+                });
+                let from = set.map(|set| set.from.clone());
+                ShownSetting { name: key.name, about: key.about, value, from }
+            })
+            .collect()
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
@@ -218,7 +250,8 @@ pub(crate) fn default_data_folder() -> Result<PathBuf, Failure> {
     let home = folder("HOME").map(PathBuf::from).ok_or_else(|| {
         usage("no home folder: say with --data where tally may keep its files".to_owned())
     })?;
-    let data = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+    let data =
+        if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
     Ok(home.join(data).join("tally"))
 }
 
@@ -232,7 +265,8 @@ fn is_section(name: &str) -> bool {
 }
 
 fn suggestion(name: &str) -> String {
-    let names = KEYS.iter().map(|key| key.name).chain([PROPERTIES]);
+    let sections = KEYS.iter().filter_map(|key| Some(key.name.split_once('.')?.0));
+    let names = KEYS.iter().map(|key| key.name).chain(sections).chain([PROPERTIES]);
     match nearest(name, names) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => "; `tally settings` lists them".to_owned(),
@@ -284,9 +318,12 @@ mod tests {
             ),
             (
                 "[clikhouse]\nurl = \"x\"\n",
-                "tally.toml: there is no setting `clikhouse`; `tally settings` lists them",
+                "tally.toml: there is no setting `clikhouse`; did you mean `clickhouse`?",
             ),
-            ("[kafka.propertys]\nx = 1", "tally.toml: there is no setting `kafka.propertys`; did you mean `kafka.properties`?"),
+            (
+                "[kafka.propertys]\nx = 1",
+                "tally.toml: there is no setting `kafka.propertys`; did you mean `kafka.properties`?",
+            ),
             ("zebra = 1", "tally.toml: there is no setting `zebra`; `tally settings` lists them"),
         ] {
             assert_eq!(file(text).unwrap_err().to_string(), expected, "{text}");
@@ -301,9 +338,13 @@ mod tests {
             error.to_string(),
             "there is no setting TALLY_CLICKHOUS_URL; did you mean TALLY_CLICKHOUSE_URL?"
         );
-        for variable in
-            ["TALLY_SERVICE_HOST", "TALLY_PORT", "TALLY_PORT_9400_TCP_ADDR", "TALLY_CLICKHOUSE_LIBRARY", "HOME"]
-        {
+        for variable in [
+            "TALLY_SERVICE_HOST",
+            "TALLY_PORT",
+            "TALLY_PORT_9400_TCP_ADDR",
+            "TALLY_CLICKHOUSE_LIBRARY",
+            "HOME",
+        ] {
             settings.read_variable(variable, "x".to_owned()).unwrap();
         }
         assert!(settings.values.is_empty());
@@ -326,6 +367,9 @@ mod tests {
         .unwrap();
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter"), "{shown}");
-        assert_eq!(settings.kafka_properties(), [("sasl.password".to_owned(), "hunter3".to_owned())]);
+        assert_eq!(
+            settings.kafka_properties(),
+            [("sasl.password".to_owned(), "hunter3".to_owned())]
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,24 +33,32 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Objects as rows. The columns are those of the first, in its order; a column whose values
-    /// are all numbers, or decimal strings, is set to the right.
-    pub(crate) fn of_objects(objects: &[Map<String, Value>]) -> Self {
-        let names: Vec<String> = objects.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
+    /// Named values as rows. The columns are those of the first row, in its order; a column whose
+    /// values are all numbers, or decimal strings, is set to the right.
+    pub(crate) fn of_fields(rows: &[Fields]) -> Self {
+        let names: Vec<&String> =
+            rows.first().into_iter().flatten().map(|(name, _)| name).collect();
+        let value = |row: &Fields, name: &str| -> Option<Value> {
+            row.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone())
+        };
         let columns = names
             .iter()
             .map(|name| {
-                let numeric = objects.iter().filter_map(|row| row.get(name)).all(is_numeric);
-                (name.clone(), if numeric { Align::Right } else { Align::Left })
+                let numeric =
+                    rows.iter().filter_map(|row| value(row, name)).all(|it| is_numeric(&it));
+                ((*name).clone(), if numeric { Align::Right } else { Align::Left })
             })
             .collect();
-        let rows = objects
+        let rows = rows
             .iter()
-            .map(|row| names.iter().map(|name| cell(row.get(name))).collect())
+            .map(|row| names.iter().map(|name| cell(value(row, name).as_ref())).collect())
             .collect();
         Self { columns, rows }
     }
 }
+
+/// One row's values by name, in the order of the columns.
+pub(crate) type Fields = Vec<(String, Value)>;
 
 /// A value as a table shows it: amounts without the zeros that follow, nothing as a dash.
 pub(crate) fn cell(value: Option<&Value>) -> String {
@@ -82,7 +90,8 @@ pub(crate) fn rounded(decimal: &str, decimals: usize) -> String {
         None => ("", decimal),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let kept: String = fraction.chars().chain("0".repeat(decimals).chars()).take(decimals).collect();
+    let kept: String =
+        fraction.chars().chain("0".repeat(decimals).chars()).take(decimals).collect();
     let next = fraction.as_bytes().get(decimals).copied().unwrap_or(b'0');
     let Ok(mut scaled) = format!("{whole}{kept}").parse::<i128>() else {
         return decimal.to_owned();
@@ -130,7 +139,12 @@ impl std::fmt::Display for Table {
             .iter()
             .enumerate()
             .map(|(column, (name, _))| {
-                self.rows.iter().map(|row| width(&row[column])).chain([width(name)]).max().unwrap_or(0)
+                self.rows
+                    .iter()
+                    .map(|row| width(&row[column]))
+                    .chain([width(name)])
+                    .max()
+                    .unwrap_or(0)
             })
             .collect();
         let heads: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
@@ -157,17 +171,22 @@ mod tests {
 
     #[test]
     fn aligns_text_left_and_numbers_right() {
-        let rows = [json!({"model": "gpt-4o", "credits": "12.500000000000", "events": 3}),
-            json!({"model": "é", "credits": "-1000", "events": null})];
-        let rows: Vec<_> = rows.iter().map(|row| row.as_object().unwrap().clone()).collect();
-        let text = Table::of_objects(&rows).to_string();
+        let fields = |model: &str, credits: &str, events: Value| {
+            vec![
+                ("model".to_owned(), json!(model)),
+                ("credits".to_owned(), json!(credits)),
+                ("events".to_owned(), events),
+            ]
+        };
+        let rows =
+            [fields("gpt-4o", "12.500000000000", json!(3)), fields("é", "-1000", Value::Null)];
         assert_eq!(
-            text,
+            Table::of_fields(&rows).to_string(),
             concat!(
-                "credits  events  model\n",
-                "───────  ──────  ──────\n",
-                "   12.5       3  gpt-4o\n",
-                "  -1000       –  é\n",
+                "model   credits  events\n",
+                "──────  ───────  ──────\n",
+                "gpt-4o     12.5       3\n",
+                "é         -1000       –\n",
             )
         );
     }

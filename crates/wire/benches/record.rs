@@ -1,6 +1,8 @@
 //! What a ledger record costs, ours and apache-avro's own path:
 //! `cargo bench -p wire --bench record`.
 
+#![allow(clippy::unwrap_used)] // A bench that cannot run is to say so and stop.
+
 use std::hint::black_box;
 use std::path::Path;
 
@@ -54,7 +56,8 @@ fn entries(criterion: &mut Criterion) {
         let value = reader.read_value(&mut &record[HEADER_BYTES..]).unwrap();
         let writer = GenericDatumWriter::builder(&schema).build().unwrap();
         group.bench_function("encode, apache-avro's Value", |bencher| {
-            bencher.iter(|| writer.write_value_ref(&mut out, black_box(&value)).map(|_| out.clear()));
+            bencher
+                .iter(|| writer.write_value_ref(&mut out, black_box(&value)).map(|_| out.clear()));
         });
         group.finish();
     }

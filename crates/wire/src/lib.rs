@@ -7,6 +7,7 @@
 //!
 //! The faults of a record and which of them is given: see `faults`. What makes two events the
 //! same: see `canonical`.
+#![deny(clippy::float_arithmetic)]
 
 mod avro;
 mod batch;

@@ -48,7 +48,8 @@ fn unknown_metrics<'t>(text: &'t str, sources: &str) -> Vec<&'t str> {
     metrics_named(text)
         .into_iter()
         .filter(|name| {
-            let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+            let part =
+                ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
             !known(name) && !part.is_some_and(known)
         })
         .collect()

@@ -6,6 +6,8 @@ use domain::{Offset, Partition};
 use eventlog::{Assignment, CommitOutcome, Lane, LogError};
 use eventlog_kafka::KafkaSettings;
 
+const REWINDS: u32 = 300;
+
 use crate::stage::{
     COMMANDS, ENTRIES, USAGE, WAIT, all, at, fill, join, log, next_change, position, record,
     settings, until,
@@ -130,4 +132,60 @@ fn a_static_member_comes_back_at_once() {
         told.is_some()
     });
     assert!(matches!(told, Some(LogError::Fenced(_))), "{told:?}");
+}
+
+/// Whatever was fetched or on its way when a partition is started anew, none of it is delivered:
+/// after each of many starts, the records come from that offset on, without a gap.
+#[test]
+fn nothing_from_before_a_start_is_delivered_after_it() {
+    const COUNT: i64 = 20_000;
+    let mut settings = settings("rewinds");
+    // A fetch that waits at the end holds the next start up; here there are many.
+    settings.fetch_wait = Duration::from_millis(5);
+    let log = log(settings, &[USAGE], 2);
+    for partition in 0..2 {
+        fill(&log, at(USAGE, partition), usize::try_from(COUNT).unwrap());
+    }
+    let mut member = join(&log, "charger", &[(USAGE, Lane::Bulk)], None);
+    next_change(&mut *member);
+    let mut expected = [0, 0];
+    let mut state = 1_u64;
+    let mut below = |limit: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % limit
+    };
+    for round in 0..REWINDS {
+        let partition = u32::try_from(below(2)).unwrap();
+        if round < 2 || below(4) > 0 {
+            let from = i64::try_from(below(20_001)).unwrap();
+            let place = if round < 2 { round } else { partition };
+            member.start(Partition(place), &[(USAGE, Offset(from))]).unwrap();
+            expected[place as usize] = from;
+        }
+        for _ in 0..below(4) {
+            let records_max = usize::try_from(below(900) + 1).unwrap();
+            member
+                .poll(Lane::Bulk, records_max, Duration::from_millis(below(4)), &mut |record| {
+                    let next = &mut expected[record.at.partition.0 as usize];
+                    assert_eq!(record.offset, Offset(*next), "{record:?} in round {round}");
+                    *next += 1;
+                })
+                .unwrap();
+        }
+        for partition in 0..round.min(2) {
+            let (next, _) = member.position(at(USAGE, partition));
+            assert_eq!(next, Offset(expected[partition as usize]));
+        }
+    }
+    until("both partitions to their ends", || {
+        member
+            .poll(Lane::Bulk, 1_000, WAIT, &mut |record| {
+                let next = &mut expected[record.at.partition.0 as usize];
+                assert_eq!(record.offset, Offset(*next));
+                *next += 1;
+            })
+            .unwrap();
+        (0..2).all(|partition| member.position(at(USAGE, partition)) == (Offset(COUNT), true))
+    });
 }

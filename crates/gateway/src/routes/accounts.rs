@@ -3,10 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::Partition;
+use domain::{Credits, Partition, Timestamp};
+use ledger::Category;
 use serde_json::{Value, json};
 
-use crate::app::{App, both, literal};
+use crate::app::{App, both, literal, now};
 use crate::form::Params;
 use crate::problem::Problem;
 
@@ -56,11 +57,38 @@ pub(crate) async fn balance(
     if answer["plan"] == "" {
         answer["plan"] = Value::Null;
     }
+    answer["by_category"] = by_category(&lots);
+    answer["next_expiry"] = next_expiry(&lots);
     answer["lots"] = lots.into();
     answer["holds"] = json!([]);
-    answer["unrated_events"] = unrated.first().map_or(Value::from(0), |row| row["events"].clone());
     answer["freshness"] = freshness_of(&app, Some(app.home(&account))).await?;
+    let unrated = unrated.first().map_or(Value::from(0), |row| row["events"].clone());
+    answer["freshness"]["unrated_events"] = unrated;
     Ok(super::json(StatusCode::OK, &answer))
+}
+
+/// What is left in the lots that are effective, by category.
+fn by_category(lots: &[Value]) -> Value {
+    let of = |category: Category| -> Credits {
+        lots.iter()
+            .filter(|lot| lot["state"] != "upcoming" && lot["category"] == category.word())
+            .filter_map(|lot| lot["remaining"].as_str()?.parse::<Credits>().ok())
+            .sum()
+    };
+    Category::ALL
+        .map(|category| (category.word().to_owned(), json!(of(category))))
+        .into_iter()
+        .collect()
+}
+
+/// The lot that goes next: when, and how much of it is left now.
+fn next_expiry(lots: &[Value]) -> Value {
+    let live = lots.iter().filter(|lot| lot["state"] == "live");
+    let expiring = live.filter_map(|lot| Some((lot["expires_at"].as_str()?, lot)));
+    match expiring.min_by_key(|(at, _)| *at) {
+        Some((at, lot)) => json!({ "at": at, "amount": lot["remaining"], "lot": lot["lot"] }),
+        None => Value::Null,
+    }
 }
 
 pub(crate) async fn entries(
@@ -110,8 +138,11 @@ pub(crate) async fn freshness_of(app: &App, home: Option<Partition>) -> Result<V
         })
         .sum();
     let as_of = relevant.iter().map(|row| row.as_of.as_str()).min();
+    let behind = as_of.and_then(|as_of| as_of.parse::<Timestamp>().ok());
+    let behind_millis = behind.map(|as_of| now().since(as_of).max(0) / 1_000);
     Ok(json!({
         "as_of": as_of,
+        "lag_s": behind_millis.map(|millis| format!("{}.{:03}", millis / 1_000, millis % 1_000)),
         "lag_records": lag,
         "ledger_offset": match relevant.as_slice() {
             [one] if home.is_some() => Value::from(one.ledger_offset.0),

@@ -106,7 +106,8 @@ fn check_terms(app: &App, terms: &GrantTerms) -> Result<(), Problem> {
     if !terms.paid.is_zero() && terms.currency.is_none() {
         return Err(missing("currency").status(StatusCode::UNPROCESSABLE_ENTITY));
     }
-    if let (Some(currency), Some(own)) = (terms.currency, app.followed.prices().catalogue.currency())
+    if let (Some(currency), Some(own)) =
+        (terms.currency, app.followed.prices().catalogue.currency())
         && currency != own
     {
         return Err(Problem::refused(Reason::BadCurrency)

@@ -152,7 +152,8 @@ fn ended(event: &mut Value, partition: Partition, ending: Ending) {
             event["entry"] = entry(number).into();
             event["credits"] = credits.to_string().into();
         }
-        Ending::Unrated { entry: number, reason } | Ending::Quarantined { entry: number, reason } => {
+        Ending::Unrated { entry: number, reason }
+        | Ending::Quarantined { entry: number, reason } => {
             event["entry"] = entry(number).into();
             event["code"] = reason.code().into();
             event["detail"] = reason.row().about.into();

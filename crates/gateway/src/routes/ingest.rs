@@ -33,7 +33,8 @@ pub(crate) async fn post(
     let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
     let lines = lines(&body)?;
     let watch = wait.map(|patience| (app.followed.watch(), patience));
-    let records: Vec<Outbound> = lines.into_iter().map(|line| outbound(&app, &body, line)).collect();
+    let records: Vec<Outbound> =
+        lines.into_iter().map(|line| outbound(&app, &body, line)).collect();
     let places: Vec<Partition> = records.iter().map(|record| record.to.partition).collect();
     let count = records.len();
     let offsets = app.appending.append(records).await?;
@@ -41,7 +42,8 @@ pub(crate) async fn post(
     app.metrics.events.with_label_values(&["ingested"]).inc_by(count as u64);
 
     let Some((watch, patience)) = watch else {
-        let answer = json!({ "records": count, "outcomes": { "accepted": count }, "ledger_ends": {} });
+        let answer =
+            json!({ "records": count, "outcomes": { "accepted": count }, "ledger_ends": {} });
         return Ok(super::json(StatusCode::OK, &answer));
     };
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -71,8 +73,9 @@ fn lines(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
         }
         if lines.len() == LINES_MAX {
             let detail = format!("a body has at most {LINES_MAX} lines");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_lines", detail)
-                .field(""));
+            return Err(
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_lines", detail).field("")
+            );
         }
         // The log takes no larger record; the charger would say the same of it.
         if line.len() > OUTPUT_RECORD_BYTES_MAX / 2 {

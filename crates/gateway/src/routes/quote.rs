@@ -68,9 +68,9 @@ pub(crate) async fn post(
 }
 
 fn version(catalogue: &Catalogue, rating: &Rating) -> (String, u32) {
-    catalogue
-        .version(rating.rate_card)
-        .map_or_else(Default::default, |version| (version.document.id().to_owned(), version.ordinal))
+    catalogue.version(rating.rate_card).map_or_else(Default::default, |version| {
+        (version.document.id().to_owned(), version.ordinal)
+    })
 }
 
 pub(crate) fn explanation(line: &rating::LineExplanation) -> Value {

@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use catalog::{CatalogueError, Impact, Publication, PublishError, Published, PublishedVersion};
 use domain::{Currency, Timestamp};
-use eventlog::LogError;
-use rating::{Document, DOCUMENT_BYTES_MAX, DocumentError, import_litellm};
+use rating::{DOCUMENT_BYTES_MAX, Document, DocumentError, import_litellm};
 use serde_json::{Value, json};
 use wire::DocumentKind;
 
@@ -127,10 +126,8 @@ pub(crate) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     params.finish()?;
     let versions = published(&app).await?;
     let in_force = in_force(&versions, now());
-    let rows: Vec<Value> = versions
-        .iter()
-        .map(|version| row(version, in_force.contains(&version.offset.0)))
-        .collect();
+    let rows: Vec<Value> =
+        versions.iter().map(|version| row(version, in_force.contains(&version.offset.0))).collect();
     let prices = app.followed.prices();
     let answer = json!({
         "versions": rows,
@@ -248,8 +245,7 @@ pub(crate) async fn import(
         .iter()
         .map(|one| json!({ "model": one.model, "field": one.field, "value": one.value }))
         .collect();
-    let answer =
-        json!({ "toml": import.toml, "represented": import.models, "listed": listed });
+    let answer = json!({ "toml": import.toml, "represented": import.models, "listed": listed });
     Ok(super::json(StatusCode::OK, &answer))
 }
 
@@ -257,9 +253,4 @@ impl From<CatalogueError> for Problem {
     fn from(error: CatalogueError) -> Self {
         catalogue_problem(error)
     }
-}
-
-/// Blocking reads of the log say what is wrong in its words.
-pub(crate) fn unavailable(why: &str) -> LogError {
-    LogError::Unavailable(why.to_owned())
 }

@@ -117,9 +117,12 @@ pub(crate) async fn schema(
 }
 
 fn unknown_format(format: &str) -> Problem {
-    Problem::bad_request("bad_value", "formats are json, csv, parquet and pretty (export: csv, parquet)")
-        .field("format")
-        .value(format)
+    Problem::bad_request(
+        "bad_value",
+        "formats are json, csv, parquet and pretty (export: csv, parquet)",
+    )
+    .field("format")
+    .value(format)
 }
 
 /// What is wrong with a query is its writer's to mend.

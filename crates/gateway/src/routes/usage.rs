@@ -49,10 +49,7 @@ pub(crate) async fn of_account(
     answer(&app, Question::read(params, Some(account))?).await
 }
 
-pub(crate) async fn of_all(
-    State(app): State<App>,
-    params: Params,
-) -> Result<Response, Problem> {
+pub(crate) async fn of_all(State(app): State<App>, params: Params) -> Result<Response, Problem> {
     answer(&app, Question::read(params, None)?).await
 }
 

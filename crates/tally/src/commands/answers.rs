@@ -6,7 +6,7 @@ use super::{Context, freshness_line, number, objects, text, time};
 use crate::cli;
 use crate::client::segment;
 use crate::failure::Failure;
-use crate::table::{Table, trimmed};
+use crate::table::{Fields, Table, trimmed};
 
 pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), Failure> {
     let path = format!("/v1/accounts/{}/balance", segment(&balance.account));
@@ -41,7 +41,8 @@ fn balance_text(account: &str, answer: &Value) -> String {
     {
         lines.push_str(&format!("  {} expire at {at}\n", trimmed(expires)));
     }
-    if let Some(unrated) = number(&answer["freshness"], "unrated_events").filter(|count| *count > 0) {
+    if let Some(unrated) = number(&answer["freshness"], "unrated_events").filter(|count| *count > 0)
+    {
         lines.push_str(&format!("  {unrated} events wait for a price\n"));
     }
     lines.push('\n');
@@ -56,7 +57,7 @@ pub(crate) fn usage(context: &Context, usage: &cli::Usage) -> Result<(), Failure
         if rows.is_empty() {
             return "no usage there\n".to_owned();
         }
-        format!("{}\n{}", Table::of_objects(&ordered(&rows, &usage.by)), freshness_line(&answer))
+        format!("{}\n{}", Table::of_fields(&ordered(&rows, &usage.by)), freshness_line(&answer))
     });
     Ok(())
 }
@@ -81,16 +82,21 @@ pub(crate) fn ask_usage(context: &Context, usage: &cli::Usage) -> Result<Value, 
 
 /// What was grouped by comes first, in the order in which it was asked for; JSON objects do not
 /// keep theirs.
-pub(crate) fn ordered(
-    rows: &[serde_json::Map<String, Value>],
-    by: &[String],
-) -> Vec<Vec<(String, Value)>> {
-    const FIGURES: [&str; 8] =
-        ["events", "lines", "credits", "vendor_cost", "revenue", "margin", "uncosted_lines", "coverage"];
+pub(crate) fn ordered(rows: &[serde_json::Map<String, Value>], by: &[String]) -> Vec<Fields> {
+    const FIGURES: [&str; 8] = [
+        "events",
+        "lines",
+        "credits",
+        "vendor_cost",
+        "revenue",
+        "margin",
+        "uncosted_lines",
+        "coverage",
+    ];
     rows.iter()
         .map(|row| {
             let names = by.iter().map(String::as_str).chain(FIGURES);
-            let known: Vec<(String, Value)> = names
+            let known: Fields = names
                 .filter_map(|name| row.get(name).map(|value| (name.to_owned(), value.clone())))
                 .collect();
             let others = row
@@ -124,7 +130,10 @@ mod tests {
     #[test]
     fn columns_come_in_the_order_asked_for() {
         let row = json!({"credits": "1", "events": 2, "feature": "chat", "model": "m", "zeta": 1});
-        let rows = ordered(&[row.as_object().unwrap().clone()], &["model".to_owned(), "feature".to_owned()]);
+        let rows = ordered(
+            &[row.as_object().unwrap().clone()],
+            &["model".to_owned(), "feature".to_owned()],
+        );
         let names: Vec<&str> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["model", "feature", "events", "credits", "zeta"]);
     }

@@ -16,10 +16,9 @@ pub(crate) fn grant(context: &Context, grant: &cli::Grant) -> Result<(), Failure
     if let (Some(amount), Some(currency)) = (&grant.paid, &grant.currency) {
         body.insert("paid".to_owned(), json!({"amount": amount, "currency": currency}));
     }
-    for (name, flag, value) in [
-        ("effective", "--effective", &grant.effective),
-        ("expires", "--expires", &grant.expires),
-    ] {
+    for (name, flag, value) in
+        [("effective", "--effective", &grant.effective), ("expires", "--expires", &grant.expires)]
+    {
         if let Some(at) = time(flag, value.as_deref())? {
             body.insert(name.to_owned(), json!(at));
         }
@@ -28,13 +27,21 @@ pub(crate) fn grant(context: &Context, grant: &cli::Grant) -> Result<(), Failure
         body.insert("priority".to_owned(), json!(priority));
     }
     let path = format!("/v1/accounts/{}/grants", segment(&grant.account));
-    change(context, &Change { path, made: "grant", by_hand: &grant.by_hand, reason: &grant.reason }, body)
+    change(
+        context,
+        &Change { path, made: "grant", by_hand: &grant.by_hand, reason: &grant.reason },
+        body,
+    )
 }
 
 pub(crate) fn adjust(context: &Context, adjust: &cli::Adjust) -> Result<(), Failure> {
     let body = Map::from_iter([("amount".to_owned(), json!(adjust.amount))]);
     let path = format!("/v1/accounts/{}/adjustments", segment(&adjust.account));
-    change(context, &Change { path, made: "adjust", by_hand: &adjust.by_hand, reason: &adjust.reason }, body)
+    change(
+        context,
+        &Change { path, made: "adjust", by_hand: &adjust.by_hand, reason: &adjust.reason },
+        body,
+    )
 }
 
 pub(crate) fn void(context: &Context, void: &cli::Void) -> Result<(), Failure> {
@@ -55,7 +62,11 @@ struct Change<'c> {
     reason: &'c str,
 }
 
-fn change(context: &Context, change: &Change<'_>, mut body: Map<String, Value>) -> Result<(), Failure> {
+fn change(
+    context: &Context,
+    change: &Change<'_>,
+    mut body: Map<String, Value>,
+) -> Result<(), Failure> {
     if change.reason.trim().is_empty() && change.made != "grant" {
         return Err(Failure::Usage("--reason must say something".to_owned()));
     }
@@ -87,7 +98,10 @@ fn sentence(answer: &Value, id: &str) -> String {
         line.push_str(&format!(": entry {entry}"));
     }
     if let Some(lot) = answer.get("lot").filter(|lot| !lot.is_null()) {
-        line.push_str(&format!(", lot {}", lot.as_str().map_or_else(|| lot.to_string(), str::to_owned)));
+        line.push_str(&format!(
+            ", lot {}",
+            lot.as_str().map_or_else(|| lot.to_string(), str::to_owned)
+        ));
     }
     line.push_str(&format!(" (id {id})\n"));
     let balance = &answer["balance"];

@@ -62,13 +62,46 @@ pub(crate) struct Line {
 pub(crate) const SOURCE: &str = "/demo/azure-2023";
 /// Names that mean nothing, most active first.
 pub(crate) const ACCOUNTS: [&str; 40] = [
-    "acct_aster", "acct_birch", "acct_cedar", "acct_dahlia", "acct_elm", "acct_fern", "acct_ginkgo",
-    "acct_hazel", "acct_iris", "acct_juniper", "acct_kapok", "acct_laurel", "acct_maple",
-    "acct_nettle", "acct_oak", "acct_pine", "acct_quince", "acct_rowan", "acct_sorrel",
-    "acct_thyme", "acct_ulmus", "acct_viola", "acct_willow", "acct_xylia", "acct_yarrow",
-    "acct_zinnia", "acct_alder", "acct_beech", "acct_clover", "acct_daisy", "acct_erica",
-    "acct_fir", "acct_gorse", "acct_holly", "acct_ivy", "acct_jasmine", "acct_kale", "acct_larch",
-    "acct_mallow", "acct_neem",
+    "acct_aster",
+    "acct_birch",
+    "acct_cedar",
+    "acct_dahlia",
+    "acct_elm",
+    "acct_fern",
+    "acct_ginkgo",
+    "acct_hazel",
+    "acct_iris",
+    "acct_juniper",
+    "acct_kapok",
+    "acct_laurel",
+    "acct_maple",
+    "acct_nettle",
+    "acct_oak",
+    "acct_pine",
+    "acct_quince",
+    "acct_rowan",
+    "acct_sorrel",
+    "acct_thyme",
+    "acct_ulmus",
+    "acct_viola",
+    "acct_willow",
+    "acct_xylia",
+    "acct_yarrow",
+    "acct_zinnia",
+    "acct_alder",
+    "acct_beech",
+    "acct_clover",
+    "acct_daisy",
+    "acct_erica",
+    "acct_fir",
+    "acct_gorse",
+    "acct_holly",
+    "acct_ivy",
+    "acct_jasmine",
+    "acct_kale",
+    "acct_larch",
+    "acct_mallow",
+    "acct_neem",
 ];
 const TEAMS: [&str; 5] = ["growth", "platform", "research", "sales", "support"];
 const REGIONS: [&str; 3] = ["eu", "us", "apac"];
@@ -113,7 +146,13 @@ const FEATURES: [Feature; 7] = [
     Feature {
         name: "chat",
         weight: 44,
-        models: &[(GPT_4O_MINI, 45), (GPT_5_4_MINI, 20), (GPT_4O, 15), (GEMINI_FLASH, 12), (DEEPSEEK, 8)],
+        models: &[
+            (GPT_4O_MINI, 45),
+            (GPT_5_4_MINI, 20),
+            (GPT_4O, 15),
+            (GEMINI_FLASH, 12),
+            (DEEPSEEK, 8),
+        ],
     },
     Feature { name: "support-reply", weight: 16, models: &[(CLAUDE_HAIKU, 80), (GPT_4O_MINI, 20)] },
     Feature { name: "summarize", weight: 14, models: &[(GEMINI_FLASH, 60), (GPT_4O_MINI, 40)] },
@@ -308,11 +347,7 @@ mod tests {
     use crate::demo::rows;
 
     fn plan() -> Plan {
-        Plan {
-            seed: 2023,
-            ends_at: "2026-11-20T12:00:00Z".parse().unwrap(),
-            run: "r1".to_owned(),
-        }
+        Plan { seed: 2023, ends_at: "2026-11-20T12:00:00Z".parse().unwrap(), run: "r1".to_owned() }
     }
 
     fn trace() -> Vec<Line> {

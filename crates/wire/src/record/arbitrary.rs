@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use domain::{
-    ALL_POOLS, Attributes, CatalogueId, ContentHash, Credits, Currency, EntryNumber, HoldAction, Item, LotId,
-    Measure, Money, Offset, Outcome, Partition, Pool, Pools, PriceRef, Quantity, REASONS, RateLine,
-    Reason, ReportedCost, RuleId, SCALE, Sequence, Status, Text, Timestamp, Topic, TopicPartition,
-    Traffic, UsageEvent, limits,
+    ALL_POOLS, Attributes, CatalogueId, ContentHash, Credits, Currency, EntryNumber, HoldAction,
+    Item, LotId, Measure, Money, Offset, Outcome, Partition, Pool, Pools, PriceRef, Quantity,
+    REASONS, RateLine, Reason, ReportedCost, RuleId, SCALE, Sequence, Status, Text, Timestamp,
+    Topic, TopicPartition, Traffic, UsageEvent, limits,
 };
 use ledger::{
     Adjustment, Balance, Body, ByHand, CatalogueAdopted, Category, Cause, Command, CommandBody,
@@ -61,11 +61,8 @@ pub fn money() -> impl Strategy<Value = Money> {
 
 /// From 1970 to 9999.
 pub fn time() -> impl Strategy<Value = Timestamp> {
-    prop_oneof![
-        1_790_000_000_000_000_i64..1_800_000_000_000_000,
-        0_i64..253_402_300_800_000_000
-    ]
-    .prop_map(Timestamp::from_micros)
+    prop_oneof![1_790_000_000_000_000_i64..1_800_000_000_000_000, 0_i64..253_402_300_800_000_000]
+        .prop_map(Timestamp::from_micros)
 }
 
 fn content() -> impl Strategy<Value = ContentHash> {
@@ -336,8 +333,9 @@ pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
                 Body::LotActivated(LotActivated { lot, category, credits, repays })
             }
         ),
-        (lot(), category(), credits())
-            .prop_map(|(lot, category, credits)| Body::LotInGrace(LotInGrace { lot, category, credits })),
+        (lot(), category(), credits()).prop_map(|(lot, category, credits)| Body::LotInGrace(
+            LotInGrace { lot, category, credits }
+        )),
         closed().prop_map(Body::LotExpired).boxed(),
     ]
 }
@@ -440,13 +438,17 @@ fn outcome() -> impl Strategy<Value = ReplyOutcome<'static>> {
     prop_oneof![
         (entry_number(), option::of(lot()), balance())
             .prop_map(|(entry, lot, after)| ReplyOutcome::Applied { entry, lot, after }),
-        (entry_number(), balance())
-            .prop_map(|(entry, now)| ReplyOutcome::Repeated { entry, now }),
-        (reason(), option::of(entry_number()), balance()).prop_map(|(reason, conflicts_with, now)| {
-            ReplyOutcome::Refused { reason, conflicts_with, now }
+        (entry_number(), balance()).prop_map(|(entry, now)| ReplyOutcome::Repeated { entry, now }),
+        (reason(), option::of(entry_number()), balance()).prop_map(
+            |(reason, conflicts_with, now)| {
+                ReplyOutcome::Refused { reason, conflicts_with, now }
+            }
+        ),
+        (reason(), text(), text()).prop_map(|(reason, field, value)| ReplyOutcome::BadCommand {
+            reason,
+            field,
+            value
         }),
-        (reason(), text(), text())
-            .prop_map(|(reason, field, value)| ReplyOutcome::BadCommand { reason, field, value }),
     ]
 }
 

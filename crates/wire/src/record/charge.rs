@@ -90,12 +90,10 @@ fn read_line(fields: &mut Fields<'_>) -> RateLine {
     RateLine {
         rule: RuleId(fields.number("line.rule")),
         credits: fields.amount("line.credits"),
-        price: fields.optional("line.price", |fields, _| {
-            PriceRef {
-                book: fields.catalogue_id("line.price.book"),
-                row: fields.number("line.price.row"),
-                when: fields.optional("line.price.when", Fields::number),
-            }
+        price: fields.optional("line.price", |fields, _| PriceRef {
+            book: fields.catalogue_id("line.price.book"),
+            row: fields.number("line.price.row"),
+            when: fields.optional("line.price.when", Fields::number),
         }),
         computed: fields.optional("line.computed", Fields::amount),
         missing: fields.optional("line.missing", Fields::reason),
@@ -116,10 +114,7 @@ pub(super) fn read_draw(fields: &mut Fields<'_>, field: &'static str) -> Draw {
     }
 }
 
-pub(super) fn read_unrated<'a>(
-    fields: &mut Fields<'a>,
-    account: &'a str,
-) -> Box<Unrated<'a>> {
+pub(super) fn read_unrated<'a>(fields: &mut Fields<'a>, account: &'a str) -> Box<Unrated<'a>> {
     Box::new(Unrated {
         event: event::read(fields, account),
         content: fields.content("content"),

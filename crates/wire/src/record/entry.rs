@@ -7,7 +7,7 @@ use crate::avro::Writer;
 use crate::record::error::RecordError;
 use crate::record::fields::Fields;
 use crate::record::schema::LEDGER_ENTRY_V1_FINGERPRINT;
-use crate::record::{lots, charge};
+use crate::record::{charge, lots};
 
 /// The places of the causes in their union.
 mod cause {

@@ -97,9 +97,7 @@ impl Flaw {
     fn reason(self) -> Reason {
         match self {
             Self::Avro(AvroError::NotUtf8) => Reason::InvalidUtf8,
-            Self::Avro(_) | Self::NumberOutOfRange | Self::ContentDiffers => {
-                Reason::InvalidAvro
-            }
+            Self::Avro(_) | Self::NumberOutOfRange | Self::ContentDiffers => Reason::InvalidAvro,
             Self::EmptyText => Reason::EmptyText,
             Self::TextTooLong => Reason::TextTooLong,
             Self::ControlCharacter => Reason::BadText,

@@ -117,8 +117,9 @@ fn read_item<'a>(fields: &mut Fields<'a>) -> Item<'a> {
         provider: fields.optional("item.provider", Fields::text),
         service_tier: fields.optional("item.service_tier", Fields::text),
         measure: read_measure(fields),
-        vendor_cost: fields.optional("item.vendor_cost", |fields, field| {
-            ReportedCost { amount: fields.amount(field), currency: fields.currency(field) }
+        vendor_cost: fields.optional("item.vendor_cost", |fields, field| ReportedCost {
+            amount: fields.amount(field),
+            currency: fields.currency(field),
         }),
         attributes: fields.attributes("item.attributes"),
         estimated: fields.boolean("item.estimated"),

@@ -7,7 +7,8 @@ use domain::limits::{ATTRIBUTES_MAX, INPUT_RECORD_BYTES_MAX, ITEMS_MAX, LOTS_MAX
 
 /// The largest record of `ledger.entries`, `ledger.replies` and `usage.dead-letters`.
 pub const LEDGER_RECORD_BYTES_MAX: usize = domain::limits::OUTPUT_RECORD_BYTES_MAX;
-/// The largest record of `rates.catalog`: an imported price map is about half a megabyte of TOML.
+/// The largest record of `rates.catalog`: an imported price map has thousands of prices. The topic's
+/// message size has to allow it.
 pub const CATALOGUE_RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) const TEXT_MAX: usize = 1_024;
@@ -15,7 +16,7 @@ pub(super) const ITEMS: usize = 1_024;
 pub(super) const ATTRIBUTES: usize = 128;
 pub(super) const DRAWS: usize = 8_192;
 
-// One step more for what ten raised limits would bring.
+// What comes in within its limits can always be written.
 const _: () = assert!(TEXT_MAX >= TEXT_BYTES_MAX);
 const _: () = assert!(ITEMS >= ITEMS_MAX);
 const _: () = assert!(ATTRIBUTES >= ATTRIBUTES_MAX);

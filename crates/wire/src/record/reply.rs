@@ -93,9 +93,7 @@ impl Reply<'_> {
                 ReplyOutcome::Applied { entry, lot, after } => {
                     ReplyOutcome::Applied { entry, lot, after }
                 }
-                ReplyOutcome::Repeated { entry, now } => {
-                    ReplyOutcome::Repeated { entry, now }
-                }
+                ReplyOutcome::Repeated { entry, now } => ReplyOutcome::Repeated { entry, now },
                 ReplyOutcome::Refused { reason, conflicts_with, now } => {
                     ReplyOutcome::Refused { reason, conflicts_with, now }
                 }

@@ -122,11 +122,7 @@ pub(super) fn read(mut fields: Fields<'_>) -> Result<Seal, RecordError> {
         exceptions: fields.array("exceptions", EXCEPTIONS, |fields| {
             let topic = fields.word("exceptions.topic");
             let step = fields.long("exceptions.step");
-            Exception {
-                topic,
-                offset: Offset(steps.take(topic, step)),
-                kind: read_kind(fields),
-            }
+            Exception { topic, offset: Offset(steps.take(topic, step)), kind: read_kind(fields) }
         }),
         chain: fields.fixed("chain"),
     };
@@ -158,9 +154,7 @@ fn read_kind(fields: &mut Fields<'_>) -> ExceptionKind {
     match fields.branch(field) {
         kind::DUPLICATE => ExceptionKind::Duplicate { repeats: fields.entry_number(field) },
         kind::DEAD_LETTERED => ExceptionKind::DeadLetter { reason: fields.reason(field) },
-        kind::FORWARDED => {
-            ExceptionKind::Forwarded { to: Partition(fields.number(field)) }
-        }
+        kind::FORWARDED => ExceptionKind::Forwarded { to: Partition(fields.number(field)) },
         kind::REFUSED => ExceptionKind::Refused { reason: fields.reason(field) },
         kind::REPEATED => ExceptionKind::Repeated { repeats: fields.entry_number(field) },
         _ => {

@@ -15,9 +15,7 @@ use crate::record::schema::CATALOGUE_VERSION_V1_FINGERPRINT;
 pub type DocumentHash = [u8; 32];
 
 /// What a catalogue document is.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum DocumentKind {

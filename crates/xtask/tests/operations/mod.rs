@@ -47,7 +47,8 @@ pub(crate) fn tables_named(query: &str) -> Vec<&str> {
         .match_indices("tally.")
         .map(|(at, start)| {
             let rest = &query[at + start.len()..];
-            let end = rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+            let end =
+                rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
             &rest[..end.unwrap_or(rest.len())]
         })
         .collect()

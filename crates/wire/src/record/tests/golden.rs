@@ -32,7 +32,8 @@ fn golden_bytes_of_every_version_stay_readable() {
         for file in fs::read_dir(folder(subject).join("golden")).unwrap() {
             let path = file.unwrap().path();
             let record = from_hex(&fs::read_to_string(&path).unwrap());
-            let again = rewritten(subject, &record).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+            let again =
+                rewritten(subject, &record).unwrap_or_else(|error| panic!("{path:?}: {error}"));
             assert_eq!(rewritten(subject, &again).unwrap(), again, "{path:?}");
             read += 1;
         }

@@ -53,8 +53,7 @@ fn a_record_of_another_schema_is_unknown() {
 #[test]
 fn a_record_that_is_too_large_is_not_looked_at() {
     let huge = vec![0xff; LEDGER_RECORD_BYTES_MAX + 1];
-    let too_large =
-        RecordError::TooLarge { bytes: huge.len(), bytes_max: LEDGER_RECORD_BYTES_MAX };
+    let too_large = RecordError::TooLarge { bytes: huge.len(), bytes_max: LEDGER_RECORD_BYTES_MAX };
     assert_eq!(decode_ledger(&huge), Err(too_large));
     assert_eq!(decode_reply(&huge), Err(too_large));
     assert_eq!(decode_dead_letter(&huge), Err(too_large));

@@ -42,12 +42,14 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("seal", "with-exceptions", written(|out| encode_seal(&seal(), out))),
         ("catalogue-adopted", "adopted", written(|out| encode_adopted(&adopted(), out))),
     ];
-    all.extend(entries.map(|(name, entry)| {
-        ("ledger-entry", name, written(|out| encode_entry(&entry, out)))
-    }));
-    all.extend(commands.map(|(name, command)| {
-        ("command", name, written(|out| encode_command(&command, out)))
-    }));
+    all.extend(
+        entries
+            .map(|(name, entry)| ("ledger-entry", name, written(|out| encode_entry(&entry, out)))),
+    );
+    all.extend(
+        commands
+            .map(|(name, command)| ("command", name, written(|out| encode_command(&command, out)))),
+    );
     all.extend(
         replies.map(|(name, reply)| ("reply", name, written(|out| encode_reply(&reply, out)))),
     );
@@ -114,7 +116,10 @@ fn metered(model: Option<Text<'static>>, meter: &'static str, quantity: &str) ->
         model,
         provider: None,
         service_tier: None,
-        measure: Measure::Meter { meter: meter.into(), quantity: quantity.parse::<Quantity>().unwrap() },
+        measure: Measure::Meter {
+            meter: meter.into(),
+            quantity: quantity.parse::<Quantity>().unwrap(),
+        },
         vendor_cost: None,
         attributes: Vec::new(),
         estimated: false,
@@ -375,11 +380,7 @@ pub(super) fn seal() -> Seal {
                 12_340_990,
                 ExceptionKind::DeadLetter { reason: Reason::UnknownPool },
             ),
-            exception(
-                Topic::UsageRaw,
-                12_341_000,
-                ExceptionKind::Forwarded { to: Partition(6) },
-            ),
+            exception(Topic::UsageRaw, 12_341_000, ExceptionKind::Forwarded { to: Partition(6) }),
             exception(
                 Topic::LedgerCommands,
                 503,

@@ -1,0 +1,9 @@
+//! The whole API over real HTTP: the embedded log, a charger, a projector and a real ClickHouse.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
+
+mod catalogue;
+mod reading;
+mod refusals;
+mod tally;
+mod writing;

@@ -1,0 +1,73 @@
+use super::*;
+use clap::CommandFactory;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_says_what_it_does() {
+    fn check(command: &clap::Command) {
+        for inner in command.get_subcommands() {
+            assert!(inner.get_about().is_some(), "{}", inner.get_name());
+            check(inner);
+        }
+    }
+    check(&Cli::command());
+}
+
+#[test]
+fn examples_of_the_format_page_parse() {
+    for line in [
+        "tally up --data DIR",
+        "tally demo --exit",
+        "tally run charger",
+        "tally topics create",
+        "tally ingest a.jsonl b.jsonl --wait",
+        "tally rates import litellm prices.json --effective-from 2026-01-01T00:00:00Z --publish",
+        "tally rates publish a.toml b.toml --retroactive --dry-run",
+        "tally rates show",
+        "tally rates quote event.json",
+        "tally grant acct_42 1000 --category purchased --paid 10.00 --currency USD --priority 10",
+        "tally adjust acct_42 -5 --reason mistake",
+        "tally void acct_42 7 --reason cancelled",
+        "tally balance acct_42 --json",
+        "tally usage --account acct_42 --by feature,model --top 5",
+        "tally explain /chat/eu-1 req_8f2c --url http://127.0.0.1:1",
+        "tally sql SELECT",
+        "tally schema usage_lines",
+        "tally export --format parquet",
+        "tally status --watch",
+        "tally verify",
+        "tally clickhouse-server --library L --directory D",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn json_may_stand_before_and_after_the_command() {
+    assert!(parse("tally --json status").unwrap().global.json);
+    assert!(parse("tally status --json").unwrap().global.json);
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    for line in [
+        "tally",
+        "tally adjust acct_42 5",
+        "tally void acct_42 7",
+        "tally grant acct_42 10",
+        "tally grant acct_42 10 --category purchased --paid 1",
+        "tally grant acct_42 10 --category free",
+        "tally ingest",
+        "tally run everything",
+    ] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
