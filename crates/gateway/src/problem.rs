@@ -12,9 +12,12 @@ use warehouse::{Consequence, WarehouseError};
 /// The longest value that is shown back, in characters.
 const VALUE_CHARACTERS_MAX: usize = 64;
 
-/// An error answer.
+/// An error answer. Boxed, because it is the error of nearly every function here.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Said>);
+
+#[derive(Debug)]
+struct Said {
     status: StatusCode,
     code: Cow<'static, str>,
     detail: String,
@@ -29,14 +32,14 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Said {
             status,
             code: code.into(),
             detail: detail.into(),
             field: None,
             value: None,
             more: Map::new(),
-        }
+        }))
     }
 
     /// A body or a parameter that is not what the route takes.
@@ -58,7 +61,7 @@ impl Problem {
     }
 
     pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.0.field = Some(field.into());
         self
     }
 
@@ -68,42 +71,43 @@ impl Problem {
         if shown.len() < value.len() {
             shown.push('…');
         }
-        self.value = Some(shown);
+        self.0.value = Some(shown);
         self
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+        self.0.more.insert(name.to_owned(), value.into());
         self
     }
 
     /// Another status for the same problem.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
-            tracing::warn!(code = %self.code, detail = %self.detail, "request failed");
+        let Said { status, code, detail, field, value, more } = *self.0;
+        if status.is_server_error() {
+            tracing::warn!(code = %code, detail = %detail, "request failed");
         }
         let mut body = Map::new();
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        body.insert("type".to_owned(), Value::from(self.code.into_owned()));
+        let title = status.canonical_reason().unwrap_or("Error");
+        body.insert("type".to_owned(), Value::from(code.into_owned()));
         body.insert("title".to_owned(), Value::from(title));
-        body.insert("status".to_owned(), Value::from(self.status.as_u16()));
-        body.insert("detail".to_owned(), Value::from(self.detail));
-        let optional = [("field", self.field), ("value", self.value)];
+        body.insert("status".to_owned(), Value::from(status.as_u16()));
+        body.insert("detail".to_owned(), Value::from(detail));
+        let optional = [("field", field), ("value", value)];
         for (name, text) in optional {
             if let Some(text) = text {
                 body.insert(name.to_owned(), Value::from(text));
             }
         }
-        body.extend(self.more);
+        body.extend(more);
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, headers, Value::Object(body).to_string()).into_response()
+        (status, headers, Value::Object(body).to_string()).into_response()
     }
 }
 
