@@ -238,13 +238,14 @@ impl Planner {
     }
 
     fn line(&mut self, event: &UsageEvent<'_>, misrouted: bool, meaning: Meaning) -> Line {
-        let value = match self.random.below(3) {
-            0 => {
-                let mut avro = Vec::new();
-                wire::encode_usage(event, &mut avro);
-                avro
-            }
-            counting => usage_json::encode(event, counting == 1),
+        // How an event is counted is part of its meaning; Avro records here count exclusively.
+        let inclusive = event.id.ends_with(['1', '4', '7']);
+        let value = if inclusive || self.random.per_mille(500) {
+            usage_json::encode(event, inclusive)
+        } else {
+            let mut avro = Vec::new();
+            wire::encode_usage(event, &mut avro);
+            avro
         };
         let mut to = self.home(Topic::UsageRaw, &event.account);
         let partitions = self.load.terms.partitions;

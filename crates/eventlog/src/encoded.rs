@@ -2,10 +2,14 @@
 //! headers (each a length and a name, a length and a value) and the value. A record without
 //! headers costs three or four bytes more than its key and value.
 
+use domain::Topic;
 use domain::limits::OUTPUT_RECORD_BYTES_MAX;
 
 use crate::{Append, HeaderLookup, LogError};
 
+/// The most bytes of a record of a topic that producers write to; the same on Kafka. It is below
+/// [`OUTPUT_RECORD_BYTES_MAX`], so that the dead letter of any input fits with all that it says.
+const INPUT_RECORD_BYTES_MAX: usize = 1_000_000;
 /// The most bytes of a record's key and headers together.
 const KEY_AND_HEADER_BYTES_MAX: usize = 64 * 1024;
 
@@ -41,9 +45,17 @@ pub(crate) fn refuse_oversized(append: &Append<'_>) -> Result<(), LogError> {
     let beside: usize =
         append.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
             + append.key.len();
-    if append.value.len() > OUTPUT_RECORD_BYTES_MAX || beside > KEY_AND_HEADER_BYTES_MAX {
+    let value_bytes_max = match append.to.topic {
+        Topic::UsageRaw | Topic::LedgerCommands => INPUT_RECORD_BYTES_MAX,
+        Topic::UsageForwarded
+        | Topic::LedgerEntries
+        | Topic::DeadLetters
+        | Topic::Replies
+        | Topic::RatesCatalog => OUTPUT_RECORD_BYTES_MAX,
+    };
+    if append.value.len() > value_bytes_max || beside > KEY_AND_HEADER_BYTES_MAX {
         return Err(LogError::Halt(format!(
-            "a record for {} is too large: a value of {} bytes (at most {OUTPUT_RECORD_BYTES_MAX}) \
+            "a record for {} is too large: a value of {} bytes (at most {value_bytes_max}) \
              and {beside} bytes of key and headers (at most {KEY_AND_HEADER_BYTES_MAX})",
             append.to,
             append.value.len(),
@@ -132,7 +144,7 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Partition, Topic, TopicPartition};
+    use domain::{Partition, TopicPartition};
     use proptest::prelude::*;
 
     const TO: TopicPartition = TopicPartition { topic: Topic::UsageRaw, partition: Partition(0) };
@@ -176,7 +188,12 @@ mod tests {
     #[test]
     fn an_oversized_record_is_refused() {
         let value = vec![0; OUTPUT_RECORD_BYTES_MAX + 1];
-        let append = Append { to: TO, key: b"", value: &value, headers: &[] };
+        let output = TopicPartition { topic: Topic::DeadLetters, ..TO };
+        let append = Append { to: output, key: b"", value: &value, headers: &[] };
+        assert!(matches!(refuse_oversized(&append), Err(LogError::Halt(_))));
+        let append = Append { value: &value[1..], ..append };
+        assert!(refuse_oversized(&append).is_ok());
+        let append = Append { to: TO, ..append };
         assert!(matches!(refuse_oversized(&append), Err(LogError::Halt(_))));
         let key = vec![0; KEY_AND_HEADER_BYTES_MAX];
         let append = Append { to: TO, key: &key, value: b"", headers: &[("h", b"")] };

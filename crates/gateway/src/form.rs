@@ -49,7 +49,8 @@ impl Form {
         self.0.remove(name).filter(|value| value.get() != "null")
     }
 
-    fn typed<T: serde::de::DeserializeOwned>(
+    /// The field as a `T`; `wanted` says what that is.
+    pub(crate) fn typed<T: serde::de::DeserializeOwned>(
         &mut self,
         name: &str,
         wanted: &str,

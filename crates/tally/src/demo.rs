@@ -68,9 +68,8 @@ pub(crate) fn demo(
         )?;
     }
     logging::start(&settings, Some(&folder.at(LOG_FILE)))?;
-    let started = Instant::now();
-    let running = Running::start(&settings, folder, &mut |line| output.note(line))?;
-    let told = Told { output, started };
+    let told = Told { output, started: Instant::now() };
+    let running = Running::start(&settings, folder, &mut |line| told.step(line))?;
     told.step(&format!(
         "tally is up at {} (data in {})",
         running.addresses.api,

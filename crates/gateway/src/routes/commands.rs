@@ -25,6 +25,14 @@ const ACTOR: &str = "operator";
 /// Ledger time may run ahead of this clock by a little.
 const DEADLINE_MARGIN_MICROS: i64 = 5_000_000;
 
+/// What was paid for a grant, in all.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paid {
+    amount: Money,
+    currency: Currency,
+}
+
 pub(crate) async fn grant(
     State(app): State<App>,
     Path(account): Path<String>,
@@ -35,6 +43,8 @@ pub(crate) async fn grant(
     let by = By::read(&mut form, &headers, &app, ReasonIs::Optional)?;
     let credits = required_amount(&mut form)?;
     let category = form.required_text("category")?;
+    let paid: Option<Paid> =
+        form.typed("paid", r#"an object such as {"amount": "10.00", "currency": "USD"}"#)?;
     let terms = GrantTerms {
         credits,
         category: Category::from_word(&category).ok_or_else(|| {
@@ -44,8 +54,8 @@ pub(crate) async fn grant(
         priority: form.number("priority", "a whole number from 0 to 255")?.unwrap_or(PRIORITY),
         effective: form.parsed::<Timestamp>("effective", "bad_time")?,
         expires: form.parsed::<Timestamp>("expires", "bad_time")?,
-        paid: form.parsed::<Money>("paid", "bad_amount")?.unwrap_or(Money::ZERO),
-        currency: form.parsed::<Currency>("currency", "bad_currency")?,
+        paid: paid.as_ref().map_or(Money::ZERO, |paid| paid.amount),
+        currency: paid.map(|paid| paid.currency),
     };
     form.finish()?;
     check_terms(&app, &terms)?;
@@ -103,15 +113,12 @@ fn check_terms(app: &App, terms: &GrantTerms) -> Result<(), Problem> {
     if terms.paid.is_negative() {
         return Err(not_positive("paid", &terms.paid.to_string()));
     }
-    if !terms.paid.is_zero() && terms.currency.is_none() {
-        return Err(missing("currency").status(StatusCode::UNPROCESSABLE_ENTITY));
-    }
     if let (Some(currency), Some(own)) =
         (terms.currency, app.followed.prices().catalogue.currency())
         && currency != own
     {
         return Err(Problem::refused(Reason::BadCurrency)
-            .field("currency")
+            .field("paid.currency")
             .value(currency.as_str()));
     }
     if let (Some(effective), Some(expires)) = (terms.effective, terms.expires)

@@ -78,7 +78,7 @@ fn raw_lines_are_kept_and_counted_by_outcome() {
 #[test]
 fn a_command_is_carried_out_once() {
     let tally = Tally::start().with_rates();
-    let grant = json!({ "amount": "100", "category": "purchased", "paid": "10", "currency": "USD",
+    let grant = json!({ "amount": "100", "category": "purchased", "paid": { "amount": "10", "currency": "USD" },
         "reason": "test", "id": "g1" });
     let first = tally.posted(201, "/v1/accounts/a/grants", &grant);
     assert_eq!(first["already_applied"], false);

@@ -37,7 +37,9 @@ fn schema_text(answer: &Value, one: bool) -> String {
     if !one {
         let mut listed = Table::new([("table", Align::Left), ("what", Align::Left)]);
         for table in &tables {
-            listed.row([word(table, "name"), word(table, "comment")]);
+            let comment = word(table, "comment");
+            let sentence = comment.split_once(". ").map_or(comment.as_str(), |(first, _)| first);
+            listed.row([word(table, "name"), sentence.trim_end_matches('.').to_owned()]);
         }
         return format!("{listed}\n`tally schema TABLE` shows the columns of one\n");
     }

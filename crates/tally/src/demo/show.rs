@@ -15,7 +15,8 @@ use crate::output::print;
 use crate::table::{Align, Table, cell, grouped, rounded};
 use crate::up::Running;
 
-const TOP: u32 = 8;
+const LARGEST: u32 = 5;
+const OVERDRAWN: u32 = 3;
 
 /// Everything that came out.
 #[derive(Debug)]
@@ -46,12 +47,13 @@ impl Shown {
             };
             answers::ask_usage(context, &usage)
         };
-        let balances = warehouse::query(
-            context,
-            &format!(
-                "SELECT account, settled, overage, available FROM balances ORDER BY settled DESC LIMIT {TOP}"
-            ),
-        )?;
+        let balances = |order: &str, top: u32| {
+            let columns = "account, settled, overage, available";
+            let sql = format!("SELECT {columns} FROM balances WHERE {order} DESC LIMIT {top}");
+            warehouse::query(context, &sql)
+        };
+        let largest = balances("1 ORDER BY settled", LARGEST)?;
+        let overdrawn = balances("overage > 0 ORDER BY overage", OVERDRAWN)?;
         let total = warehouse::query(
             context,
             "SELECT sum(lines) AS lines, sum(uncosted_lines) AS uncosted_lines,
@@ -62,7 +64,7 @@ impl Shown {
              FROM margin_by_model",
         )?;
         Ok(Self {
-            balances,
+            balances: [largest, overdrawn].concat(),
             by_feature: usage(&["feature"], 20)?,
             by_model: usage(&["model", "meter"], 20)?,
             total: total.into_iter().next().unwrap_or_default(),
@@ -117,10 +119,13 @@ impl Shown {
             out.push_str(&format!("\n── {title}\n\n{body}"));
         };
         section("what became of every line", self.outcomes());
-        section("the largest balances, in credits", self.balances_text());
-        section("usage by feature", usage_table("feature", &self.by_feature));
-        let margin =
-            format!("{}\n{}\n", usage_table("model or meter", &self.by_model), self.total_line());
+        section("the largest balances, and those past their credits", self.balances_text());
+        section("usage by feature", usage_table("feature", "events", &self.by_feature));
+        let margin = format!(
+            "{}\n{}\n",
+            usage_table("model or meter", "lines", &self.by_model),
+            self.total_line()
+        );
         section("usage by model: vendor cost, revenue and margin", margin);
         section(
             &format!("one charge, line by line ({})", text(&self.explained, "id").unwrap_or("–")),
@@ -178,10 +183,10 @@ impl Shown {
     }
 }
 
-fn usage_table(what: &'static str, answer: &Value) -> String {
+fn usage_table(what: &'static str, counted: &'static str, answer: &Value) -> String {
     let mut table = Table::new([
         (what, Align::Left),
-        ("events", Align::Right),
+        (counted, Align::Right),
         ("credits", Align::Right),
         ("vendor cost", Align::Right),
         ("revenue", Align::Right),
@@ -195,7 +200,7 @@ fn usage_table(what: &'static str, answer: &Value) -> String {
         let amount = |name: &str, decimals: usize| rounded(&cell(row.get(name)), decimals);
         table.row([
             named.collect::<Vec<_>>().join(" · "),
-            grouped(&cell(row.get("events"))),
+            grouped(&cell(row.get(counted))),
             amount("credits", 1),
             amount("vendor_cost", 4),
             amount("revenue", 4),
