@@ -156,8 +156,9 @@ impl Planner {
     fn grant(&mut self, account: u64, effective: Option<Timestamp>, expires: Option<Timestamp>) {
         let account = format!("acct_{account}");
         let number = self.load.grants.len();
-        let credits =
-            Credits::from_atoms(i128::from(self.random.below(90_000)) * domain::SCALE + 1);
+        // What ends while the load runs must not be spent by then.
+        let most = if expires.is_some() { 900_000_000 } else { 90_000 };
+        let credits = Credits::from_atoms(i128::from(self.random.below(most)) * domain::SCALE + 1);
         let command = Command {
             account: Cow::Borrowed(&account),
             id: Cow::Owned(format!("grant-{number}")),

@@ -153,7 +153,10 @@ pub fn run_projector(
     settings: &ServiceSettings,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // With a thread of its own: connections that are made here are used by the projector's runtime,
+    // and nobody else would drive them.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let warehouse = loop {
         let asked = warehouse::Settings {
             database: DATABASE.to_owned(),

@@ -1,7 +1,7 @@
 //! The projector's loop: one thread owns the member, and writes the due batches of all its
 //! partitions in rounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -540,8 +540,9 @@ impl<S: Sink> Session<'_, S> {
             .map(|stream| Position { at: stream.at, next: stream.from, metadata: String::new() })
             .collect();
         self.commit(&positions)?;
-        let mut partitions: Vec<Partition> = self.streams.keys().map(|at| at.partition).collect();
-        partitions.dedup();
+        // Each once, though there is a stream of it for each of two topics.
+        let partitions: BTreeSet<Partition> = self.streams.keys().map(|at| at.partition).collect();
+        let partitions: Vec<Partition> = partitions.into_iter().collect();
         self.streams.clear();
         Ok(self.member.release(&partitions)?)
     }

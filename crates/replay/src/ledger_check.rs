@@ -123,7 +123,9 @@ impl LedgerCheck {
     pub fn record(&mut self, offset: Offset, bytes: &[u8]) {
         let partition = self.partition;
         match wire::decode_ledger(bytes) {
-            Err(why) => self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}"))),
+            Err(why) => {
+                self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}")))
+            }
             Ok(LedgerRecord::Entry(entry)) => {
                 self.chain.record(bytes);
                 self.entry(offset, &entry);
@@ -187,9 +189,10 @@ impl LedgerCheck {
         let mut counts = Counts::default();
         for ((topic, offset), outcome) in std::mem::take(&mut self.caused) {
             counts.add(outcome, 1);
-            let inside = seal.sources.iter().any(|range| {
-                range.topic == topic && range.from <= offset && offset < range.to
-            });
+            let inside = seal
+                .sources
+                .iter()
+                .any(|range| range.topic == topic && range.from <= offset && offset < range.to);
             self.outcomes.note((!inside).then(|| {
                 format!("{topic}[{partition}]@{offset} is outside of seal {}", seal.number)
             }));
@@ -225,7 +228,8 @@ impl LedgerCheck {
         let open = self.chain.records();
         let partition = self.partition;
         self.seals.note(
-            (open > 0).then(|| format!("partition {partition}: {open} records after the last seal")),
+            (open > 0)
+                .then(|| format!("partition {partition}: {open} records after the last seal")),
         );
     }
 

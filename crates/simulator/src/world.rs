@@ -280,9 +280,8 @@ impl World {
         let id = format!("g{}", self.next_id);
         let credits = u32::try_from(self.random.below(30) + 1)?;
         let now = self.clock.now();
-        let hours = |random: &mut Random| {
-            i64::try_from(random.below(48)).unwrap_or(0) * 3_600_000_000
-        };
+        let hours =
+            |random: &mut Random| i64::try_from(random.below(48)).unwrap_or(0) * 3_600_000_000;
         let effective = self.random.percent(30).then(|| now.plus_micros(hours(&mut self.random)));
         let expires = self.random.percent(50).then(|| {
             effective.unwrap_or(now).plus_micros(86_400_000_000 * 60 + hours(&mut self.random))
@@ -411,24 +410,24 @@ impl World {
         let mut reader = self.log.reader(&[(at, Offset::ZERO)])?;
         let mut failed = None;
         while reader.position(at) < end {
-            reader.poll(1_000, Duration::ZERO, &mut |record| {
-                match wire::decode_ledger(record.value) {
-                    Ok(LedgerRecord::Entry(entry)) => match &entry.body {
-                        Body::Debit(debit) => charged
-                            .events
-                            .entry((entry.account.to_string(), debit.event.id.to_string()))
-                            .or_default()
-                            .push(debit.credits),
-                        Body::Grant(grant) => {
-                            *charged.granted.entry(entry.account.to_string()).or_default() +=
-                                grant.credits;
-                        }
-                        _ => {}
-                    },
-                    Ok(LedgerRecord::Seal(seal)) => counts.merge(&seal.counts),
-                    Ok(LedgerRecord::Adopted(_)) => {}
-                    Err(error) => failed = Some(error),
-                }
+            reader.poll(1_000, Duration::ZERO, &mut |record| match wire::decode_ledger(
+                record.value,
+            ) {
+                Ok(LedgerRecord::Entry(entry)) => match &entry.body {
+                    Body::Debit(debit) => charged
+                        .events
+                        .entry((entry.account.to_string(), debit.event.id.to_string()))
+                        .or_default()
+                        .push(debit.credits),
+                    Body::Grant(grant) => {
+                        *charged.granted.entry(entry.account.to_string()).or_default() +=
+                            grant.credits;
+                    }
+                    _ => {}
+                },
+                Ok(LedgerRecord::Seal(seal)) => counts.merge(&seal.counts),
+                Ok(LedgerRecord::Adopted(_)) => {}
+                Err(error) => failed = Some(error),
             })?;
         }
         failed.map_or(Ok(()), |error| Err(error.into()))

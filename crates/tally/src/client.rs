@@ -152,7 +152,7 @@ impl Client {
             return Ok(response);
         }
         let body = response.text().map_err(failed("reading tally's answer"))?;
-        Err(Failure::Refused(Problem::read(status.as_u16(), &body)))
+        Err(Failure::Refused(Box::new(Problem::read(status.as_u16(), &body))))
     }
 }
 

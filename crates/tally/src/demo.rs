@@ -144,6 +144,7 @@ fn meter(running: &Running, told: &Told, seed: u64) -> Result<Option<Shown>, Fai
         return Ok(None);
     }
     let covered = publish_late_price(&context, told)?;
+    told.step("asking what came out, and proving it from the ledger");
     Shown::ask(&context, &lines, ingested, covered).map(Some)
 }
 

@@ -11,7 +11,7 @@ pub(crate) enum Failure {
     /// The command or the settings cannot work as they are given; exit code 2.
     Usage(String),
     /// tally refused, or a check failed; exit code 1.
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// Something that is needed is away or broken; exit code 1.
     Failed(String),
     /// A service stopped by itself or made no progress; exit code 70 (BSD's EX_SOFTWARE), so that

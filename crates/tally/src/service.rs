@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -132,10 +132,7 @@ impl Services {
 
     /// The next event, when there is one within `wait`.
     pub(crate) fn next(&self, wait: Duration) -> Option<Event> {
-        match self.told.recv_timeout(wait) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.told.recv_timeout(wait).ok()
     }
 
     /// Tells the services to stop and waits for each, in the order in which they were started: what

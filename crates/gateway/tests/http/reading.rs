@@ -7,8 +7,7 @@ use crate::tally::{Tally, chat, event};
 #[test]
 fn what_was_charged_is_found_explained_and_proved() {
     let tally = Tally::start().with_rates();
-    let grant =
-        json!({ "amount": "100", "category": "purchased", "paid": { "amount": "10", "currency": "USD" } });
+    let grant = json!({ "amount": "100", "category": "purchased", "paid": { "amount": "10", "currency": "USD" } });
     let granted = tally.posted(201, "/v1/accounts/a/grants", &grant);
     let pages = json!({ "feature": "scan", "items": [
         { "meter": "pages", "quantity": "3" }, { "model": "small", "tokens": { "input": 500 } } ] });
