@@ -77,10 +77,13 @@ pub fn last_line(log: &dyn EventLog, partitions: u32) -> anyhow::Result<Option<u
     Ok(last)
 }
 
+/// Takes a record's offset, the number of its line, and its value.
+type VisitLine<'v> = dyn FnMut(Offset, usize, &[u8]) -> anyhow::Result<()> + 'v;
+
 fn for_each_line(
     log: &dyn EventLog,
     at: TopicPartition,
-    visit: &mut dyn FnMut(Offset, usize, &[u8]) -> anyhow::Result<()>,
+    visit: &mut VisitLine<'_>,
 ) -> anyhow::Result<()> {
     let bounds = log.bounds(at)?;
     let mut reader = log.reader(&[(at, bounds.start)])?;

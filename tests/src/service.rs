@@ -280,7 +280,12 @@ pub fn send(
 
 fn drain(log: &dyn EventLog, settings: &ServiceSettings, unrated: u64) -> anyhow::Result<()> {
     let mut tail = LedgerTail::open(log, settings.partitions)?;
-    while !STOP.load(Ordering::Relaxed) && !tail.is_drained(log, unrated)? {}
+    loop {
+        // Asking waits for the tail's next record, so this does not spin.
+        if STOP.load(Ordering::Relaxed) || tail.is_drained(log, unrated)? {
+            break;
+        }
+    }
     let drained = Drained {
         last_entries: tail.last_entries.iter().map(|(at, offset)| (at.0, offset.0)).collect(),
         dead_letters: tail.counts.get(domain::Outcome::DeadLetter),

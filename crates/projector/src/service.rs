@@ -142,7 +142,10 @@ impl<S: Sink> Projector<S> {
     /// # Errors
     /// What no other try can mend.
     pub fn run(&self, stop: &AtomicBool) -> Result<(), ProjectorError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // A worker of its own drives the connections also between our calls: the client pools them,
+        // and whoever takes one from the pool next waits for nobody.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut wait = RETRY_WAIT_MIN;
         loop {
             let started = Instant::now();

@@ -1,6 +1,6 @@
 //! One usage event: decode, identity, price, charge.
 
-use domain::limits::{EVENT_AHEAD_MICROS_MAX, IDENTITY_HORIZON_DAYS};
+use domain::limits::{EVENT_AHEAD_MICROS_MAX, IDENTITY_HORIZON_DAYS, OUTPUT_RECORD_BYTES_MAX};
 use domain::{
     ContentHash, Fault, IdentityKey, Money, PriceRef, RateLine, Reason, Text, Topic,
     TopicPartition, UsageEvent, partition_of,
@@ -144,7 +144,7 @@ impl PartitionCore {
             account: event.map(|event| Text::Borrowed(event.account.as_ref())),
             source: event.map(|event| Text::Borrowed(event.source.as_ref())),
             id: event.map(|event| Text::Borrowed(event.id.as_ref())),
-            record: record.value.into(),
+            record: kept(record.value).into(),
         };
         let mut bytes = Vec::with_capacity(record.value.len() + 128);
         wire::encode_dead_letter(&letter, &mut bytes);
@@ -160,6 +160,13 @@ impl PartitionCore {
             cause: Cause::Input { topic: record.at.topic, offset: record.offset },
         }
     }
+}
+
+/// What a dead letter keeps of a record: all of it, unless the log took one that is larger than
+/// anything we may write (a log limits compressed bytes). The letter still says where the whole is.
+fn kept(value: &[u8]) -> &[u8] {
+    const LETTER_BYTES_MAX: usize = OUTPUT_RECORD_BYTES_MAX - 8 * 1024;
+    &value[..value.len().min(LETTER_BYTES_MAX)]
 }
 
 struct Held {
