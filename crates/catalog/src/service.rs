@@ -73,7 +73,7 @@ pub enum PublishError {
     TooLarge { bytes: usize },
     #[error(
         "{} charged events would be priced differently, by {} credits in all: say --retroactive to \
-         publish all the same; what is charged stays until `tally rerate`",
+         publish all the same; what was charged stays as it is",
         .0.charged_events, .0.charged_credits
     )]
     RetroactiveRequired(Impact),

@@ -179,5 +179,9 @@ fn open(account: &mut Account, lot: Lot) {
         account.remaining += lot.remaining();
     }
     let index = account.lots.partition_point(|other| other.order() < lot.order());
+    if account.lots.capacity() == 0 {
+        // Most accounts have one lot: the list's own growth would make room for four.
+        account.lots.reserve_exact(1);
+    }
     account.lots.insert(index, lot);
 }
