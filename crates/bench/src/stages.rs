@@ -5,9 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use domain::{
-    EntryNumber, IdentityKey, Offset, Partition, PriceRef, RateLine, Topic, partition_of,
-};
+use domain::{EntryNumber, IdentityKey, Offset, Partition, RateLine, Topic, partition_of};
 use flow::Chain;
 use identity::{IdentityIndex, RunFolder, Search, Seen};
 use ledger::decide::{self, Charge, Moment};
@@ -189,17 +187,7 @@ fn moment(workload: &Workload, number: EntryNumber, topic: Topic, offset: i64) -
 
 /// As the charger makes it of a rating.
 fn charge<'a>(workload: &Workload, decoded: Decoded<'a>, rating: Rating) -> Charge<'a> {
-    let lines = rating.lines.iter().map(|line| RateLine {
-        rule: line.rule,
-        credits: line.credits,
-        price: line.price.map(|price| PriceRef {
-            book: price.book,
-            row: price.price,
-            when: price.when,
-        }),
-        computed: line.vendor_cost_computed,
-        missing: line.cost_missing,
-    });
+    let lines = rating.lines.iter().map(RateLine::from);
     Charge {
         event: decoded.event,
         content: decoded.content,

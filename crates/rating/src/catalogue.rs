@@ -9,8 +9,8 @@ use crate::document::{
     RateCard, Rule, suggestion,
 };
 use crate::pattern::Pattern;
-use crate::rating::PriceRef;
 use crate::view::{View, views};
+use domain::PriceRef;
 
 /// Service tiers that vendors have; price books may name further ones.
 const COMMON_TIERS: &[&str] = &["standard", "batch", "flex", "priority", "scale"];
@@ -367,7 +367,7 @@ impl Catalogue {
     /// The row that priced a line.
     pub fn price_row(&self, price: PriceRef) -> Option<&Price> {
         match self.version(price.book)?.document.body() {
-            Body::PriceBook(book) => book.prices.get(usize::from(price.price)),
+            Body::PriceBook(book) => book.prices.get(usize::from(price.row)),
             Body::RateCard(_) | Body::Plan(_) | Body::Defaults(_) => None,
         }
     }

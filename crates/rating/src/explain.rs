@@ -10,7 +10,8 @@ use crate::document::{ChargeForm, Form, Price, RateCard, Rates, Rule};
 use crate::exact::{Exact, Number, Rounding};
 use crate::price;
 use crate::rates::TokenRates;
-use crate::rating::{CostStatus, PriceRef, RateLine, Rating};
+use crate::rating::{RateLine, Rating};
+use domain::{CostStatus, PriceRef};
 
 /// How one line came to be, for a person to follow by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +102,7 @@ fn price_named(catalogue: &Catalogue, at: PriceRef) -> String {
     let when = at
         .when
         .map_or_else(String::new, |when| format!(", under its condition {}", u32::from(when) + 1));
-    format!("price {} of {}{when}", u32::from(at.price) + 1, named(catalogue, at.book))
+    format!("price {} of {}{when}", u32::from(at.row) + 1, named(catalogue, at.book))
 }
 
 fn currency_at(

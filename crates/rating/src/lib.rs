@@ -41,4 +41,4 @@ pub use litellm::{Import, ImportError, NotRepresented, import_litellm};
 pub use pattern::{Pattern, Patterns};
 pub use rate::{quote, rate, rate_into};
 pub use rates::TokenRates;
-pub use rating::{Change, CostStatus, PriceRef, RateLine, Rating, Unrated, would_differ};
+pub use rating::{Change, RateLine, Rating, Unrated, would_differ};

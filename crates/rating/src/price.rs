@@ -6,7 +6,7 @@ use domain::{CatalogueId, Item, Measure, Pool, Reason, Side, UsageEvent};
 
 use crate::document::{Condition, ModelRows, Price, PriceBook, Rates};
 use crate::exact::{Exact, Number};
-use crate::rating::PriceRef;
+use domain::PriceRef;
 
 /// The tier of items that name none. Vendors also say `default`.
 const STANDARD: &str = "standard";
@@ -88,7 +88,7 @@ fn in_book<'c>(
         {
             return Err(Uncosted { reason: Reason::NoPriceForPool, pool: Some(pool) });
         }
-        return Ok(Priced { at: PriceRef { book: id, price: row, when }, rates });
+        return Ok(Priced { at: PriceRef { book: id, row, when }, rates });
     }
     Err(Uncosted::new(Reason::NoVendorPrice))
 }

@@ -13,9 +13,10 @@ use crate::decimal::power_of_ten;
 use crate::document::{ChargeForm, Key, RateCard, Rule};
 use crate::exact::{Exact, Number, Rounding, rounded};
 use crate::price::{self, Priced, Uncosted, tier_of};
-use crate::rating::{CostStatus, RateLine, Rating, Unrated};
+use crate::rating::{RateLine, Rating, Unrated};
 use crate::spread;
 use crate::view::View;
+use domain::CostStatus;
 
 /// Prices an event under the versions in force at its time.
 ///

@@ -1,6 +1,8 @@
 //! What rating gives: a line per item, the charge, and what rounding left.
 
-use domain::{CatalogueId, Credits, Fault, Money, Reason, RuleId, UsageEvent};
+use domain::{
+    CatalogueId, CostStatus, Credits, Fault, Money, PriceRef, Reason, RuleId, UsageEvent,
+};
 
 use crate::catalogue::Catalogue;
 use crate::rate::rate;
@@ -40,45 +42,17 @@ pub struct RateLine {
     pub exact: Credits,
 }
 
-/// Where a line's vendor cost comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum CostStatus {
-    Computed = 0,
-    Reported = 1,
-    /// Not known; never zero.
-    Missing = 2,
-}
-
-impl CostStatus {
-    pub const ALL: [Self; 3] = [Self::Computed, Self::Reported, Self::Missing];
-
-    /// The word in tables and answers.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Computed => "computed",
-            Self::Reported => "reported",
-            Self::Missing => "missing",
+impl From<&RateLine> for domain::RateLine {
+    /// What the ledger keeps of a line: the rest follows from it, the event and the catalogue.
+    fn from(line: &RateLine) -> Self {
+        Self {
+            rule: line.rule,
+            credits: line.credits,
+            price: line.price,
+            computed: line.vendor_cost_computed,
+            missing: line.cost_missing,
         }
     }
-
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(code)).copied()
-    }
-}
-
-/// A row of a price book, and which of its conditions held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PriceRef {
-    pub book: CatalogueId,
-    /// The row's place in the book, from 0.
-    pub price: u16,
-    /// The condition's place in the row, from 0; `None` for the row's own rates.
-    pub when: Option<u16>,
 }
 
 /// An event that no price covers as a whole.

@@ -106,7 +106,7 @@ mod tests {
     use domain::RuleId;
     use num_rational::BigRational;
 
-    use crate::rating::CostStatus;
+    use domain::CostStatus;
 
     fn line(cost: i128) -> RateLine {
         RateLine {

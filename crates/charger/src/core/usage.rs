@@ -2,8 +2,8 @@
 
 use domain::limits::{EVENT_AHEAD_MICROS_MAX, IDENTITY_HORIZON_DAYS, OUTPUT_RECORD_BYTES_MAX};
 use domain::{
-    ContentHash, Fault, IdentityKey, Money, PriceRef, RateLine, Reason, Text, Topic,
-    TopicPartition, UsageEvent, partition_of,
+    ContentHash, Fault, IdentityKey, Money, RateLine, Reason, Text, Topic, TopicPartition,
+    UsageEvent, partition_of,
 };
 use eventlog::Record;
 use flow::Ending;
@@ -201,7 +201,7 @@ pub(super) fn price<'a>(
                 plan,
                 rate_card: rating.rate_card,
                 catalogue: prices.next,
-                lines: rating.lines.iter().map(ledger_line).collect(),
+                lines: rating.lines.iter().map(RateLine::from).collect(),
                 credits: rating.credits,
                 residual: rating.residual,
                 resolves: None,
@@ -218,20 +218,6 @@ pub(super) fn price<'a>(
             };
             (decide::unrated(account, unrated, moment), Ending::Unrated)
         }
-    }
-}
-
-fn ledger_line(line: &rating::RateLine) -> RateLine {
-    RateLine {
-        rule: line.rule,
-        credits: line.credits,
-        price: line.price.map(|price| PriceRef {
-            book: price.book,
-            row: price.price,
-            when: price.when,
-        }),
-        computed: line.vendor_cost_computed,
-        missing: line.cost_missing,
     }
 }
 

@@ -108,18 +108,10 @@ fn rating_of(catalogue: &Catalogue, debit: &Debit<'_>) -> Rating {
             .zip(&costs)
             .map(|((line, item), cost)| rating::RateLine {
                 rule: line.rule,
-                price: line.price.map(|price| rating::PriceRef {
-                    book: price.book,
-                    price: price.row,
-                    when: price.when,
-                }),
+                price: line.price,
                 vendor_cost_computed: line.computed,
                 vendor_cost: *cost,
-                cost_status: match (item.vendor_cost, line.computed) {
-                    (Some(_), _) => rating::CostStatus::Reported,
-                    (None, Some(_)) => rating::CostStatus::Computed,
-                    (None, None) => rating::CostStatus::Missing,
-                },
+                cost_status: line.cost_status(item.vendor_cost.map(|cost| cost.amount)),
                 cost_missing: line.missing,
                 credits: line.credits,
                 exact: line.credits,
