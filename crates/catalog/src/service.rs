@@ -236,7 +236,9 @@ impl RateService {
             if let Some(version) = found {
                 return Ok(Arc::clone(version));
             }
-            let caught_up = follower.position() >= self.log.bounds(CATALOGUE)?.stable_end;
+            // The end with open transactions: the one that was just committed may count as open for
+            // a moment, until the log has marked its end.
+            let caught_up = follower.position() >= self.log.bounds(CATALOGUE)?.end;
             if caught_up {
                 let why = "the version did not come to stand in rates.catalog; publish it again";
                 return Err(LogError::Unavailable(why.to_owned()).into());
