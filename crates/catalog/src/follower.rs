@@ -78,7 +78,8 @@ impl Follower {
         let reader = log.reader(&[(CATALOGUE, bounds.start)])?;
         let mut follower = Self { reader, prices: Prices::default() };
         let deadline = Instant::now() + patience;
-        while follower.reader.position(CATALOGUE) < bounds.stable_end {
+        // The end with open transactions: what is being published must not be passed over.
+        while follower.reader.position(CATALOGUE) < bounds.end {
             follower.poll(Duration::from_millis(50))?;
             if Instant::now() > deadline {
                 return Err(CatalogueError::Late(patience));
