@@ -198,7 +198,7 @@ mod tests {
         let key = vec![0; KEY_AND_HEADER_BYTES_MAX];
         let append = Append { to: TO, key: &key, value: b"", headers: &[("h", b"")] };
         assert!(matches!(refuse_oversized(&append), Err(LogError::Halt(_))));
-        let append = Append { to: TO, key: b"", value: &value[1..], headers: &[("h", b"")] };
+        let append = Append { to: output, key: b"", value: &value[1..], headers: &[("h", b"")] };
         assert!(refuse_oversized(&append).is_ok());
     }
 }

@@ -203,7 +203,7 @@ fn a_full_queue_is_written_before_the_flush() {
     let folder = tempfile::tempdir().unwrap();
     let log = with_topic(folder.path());
     let mut appender = log.appender().unwrap();
-    let value = vec![1; 1024 * 1024];
+    let value = vec![1; 1_000_000];
     for _ in 0..20 {
         appender.append(record(&value)).unwrap();
     }
