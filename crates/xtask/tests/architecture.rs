@@ -79,7 +79,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     // `tally run` answers /metrics and /healthz for services that have no API.
     ("axum", &["gateway", "tally"]),
     // Errors are types; `anyhow` is for a program's last line.
-    ("anyhow", &["tally", "bench", "simulator"]),
+    ("anyhow", &["tally", "bench", "simulator", "e2e"]),
 ];
 
 const PURE: &[&str] = &["domain", "rating", "ledger", "flow", "wire", "projection"];
