@@ -23,6 +23,8 @@ pub struct LedgerTail {
     pub kinds: BTreeMap<&'static str, u64>,
     /// Usage that waits for a price.
     pub unrated: u64,
+    /// Granted lots that wait for their effective time: not in any balance yet.
+    pending: u64,
     /// The offset of the last entry, by partition.
     pub last_entries: BTreeMap<Partition, Offset>,
     pub seals: u64,
@@ -48,13 +50,14 @@ impl LedgerTail {
             counts: Counts::default(),
             kinds: BTreeMap::new(),
             unrated: 0,
+            pending: 0,
             last_entries: BTreeMap::new(),
             seals: 0,
         })
     }
 
-    /// Reads on, and says whether every input is consumed to its end and no more usage waits for a
-    /// price than will always.
+    /// Reads on, and says whether every input is consumed to its end, every granted lot has become
+    /// effective, and no more usage waits for a price than will always.
     ///
     /// # Errors
     /// A log that cannot be read, and a ledger that does not consume its inputs in order.
@@ -73,7 +76,7 @@ impl LedgerTail {
                 }
             }
         }
-        Ok(self.unrated == unrated)
+        Ok(self.unrated == unrated && self.pending == 0)
     }
 
     fn read_on(&mut self) -> anyhow::Result<()> {
@@ -98,6 +101,8 @@ impl LedgerTail {
                 *self.kinds.entry(entry.body.kind()).or_default() += 1;
                 self.last_entries.insert(partition, offset);
                 match &entry.body {
+                    Body::Grant(grant) => self.pending += u64::from(grant.pending),
+                    Body::LotActivated(_) => self.pending -= 1,
                     Body::Unrated(_) => self.unrated += 1,
                     Body::Debit(debit) if debit.resolves.is_some() => self.unrated -= 1,
                     _ => {}

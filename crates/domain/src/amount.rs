@@ -205,7 +205,9 @@ fn parse(text: &str) -> Result<i128, AmountError> {
     if !seen_digit || bytes.last() == Some(&b'.') {
         return Err(AmountError::NotADecimal);
     }
-    atoms *= 10_i128.pow(DECIMALS - decimals.unwrap_or(0));
+    atoms = atoms
+        .checked_mul(10_i128.pow(DECIMALS - decimals.unwrap_or(0)))
+        .ok_or(AmountError::OutOfRange)?;
     if atoms > crate::limits::AMOUNT_MAX_UNITS * SCALE {
         return Err(AmountError::OutOfRange);
     }
@@ -255,6 +257,8 @@ mod tests {
         }
         assert_eq!("0.0000000000001".parse::<Credits>(), Err(AmountError::TooPrecise));
         assert_eq!("1000000000000000.1".parse::<Credits>(), Err(AmountError::OutOfRange));
+        // Short enough for the digits, too large for the decimals that are missing.
+        assert_eq!("9".repeat(27).parse::<Credits>(), Err(AmountError::OutOfRange));
         assert_eq!("9".repeat(500).parse::<Credits>(), Err(AmountError::OutOfRange));
     }
 
