@@ -81,10 +81,31 @@ pub enum Topic {
     DeadLetters = 4,
     Replies = 5,
     RatesCatalog = 6,
+    /// API keys and webhook endpoints.
+    Access = 7,
+    /// What an account's owner is told: alerts.
+    AccountEvents = 8,
+    /// What became of each attempt to deliver an alert.
+    WebhookDeliveries = 9,
 }
 
 impl Topic {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
+        Self::UsageRaw,
+        Self::UsageForwarded,
+        Self::LedgerCommands,
+        Self::LedgerEntries,
+        Self::DeadLetters,
+        Self::Replies,
+        Self::RatesCatalog,
+        Self::Access,
+        Self::AccountEvents,
+        Self::WebhookDeliveries,
+    ];
+
+    /// The topics that a record may name. The schemas of entries, seals and dead letters list these,
+    /// and what they list cannot grow; causes and seals name inputs only.
+    pub const IN_RECORDS: [Self; 7] = [
         Self::UsageRaw,
         Self::UsageForwarded,
         Self::LedgerCommands,
@@ -106,6 +127,23 @@ impl Topic {
             Self::DeadLetters => "usage.dead-letters",
             Self::Replies => "ledger.replies",
             Self::RatesCatalog => "rates.catalog",
+            Self::Access => "access",
+            Self::AccountEvents => "account.events",
+            Self::WebhookDeliveries => "webhook.deliveries",
+        }
+    }
+
+    /// How many partitions the topic has in a deployment with so many for its accounts. What is not
+    /// about one account has one partition, and so one order.
+    pub const fn partitions(self, of_accounts: u32) -> u32 {
+        match self {
+            Self::UsageRaw
+            | Self::UsageForwarded
+            | Self::LedgerCommands
+            | Self::LedgerEntries
+            | Self::DeadLetters
+            | Self::AccountEvents => of_accounts,
+            Self::Replies | Self::RatesCatalog | Self::Access | Self::WebhookDeliveries => 1,
         }
     }
 

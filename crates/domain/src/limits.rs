@@ -24,3 +24,13 @@ pub const EVENT_AHEAD_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
 pub const GRACE_MICROS: i64 = 24 * 3_600 * 1_000_000;
 /// How long identities are kept for the duplicate check, and the lateness bound without `backfill`.
 pub const IDENTITY_HORIZON_DAYS: i64 = 35;
+/// The most holds that an account may have, open or waiting for their event.
+pub const HOLDS_MAX: usize = 10_000;
+/// The most captures of a hold that may wait for an event.
+pub const CAPTURES_MAX: usize = 1_000;
+/// The longest that a hold may stay open without being extended: seven days.
+pub const HOLD_MICROS_MAX: i64 = 7 * 86_400 * 1_000_000;
+/// How long a hold stays open when nothing is said: a minute.
+pub const HOLD_MICROS_DEFAULT: i64 = 60 * 1_000_000;
+/// The most budgets of an account.
+pub const BUDGETS_MAX: usize = 100;

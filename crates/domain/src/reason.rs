@@ -145,6 +145,18 @@ reasons! {
     UnknownEntry "unknown_entry" Refused "the account has no such entry";
     IdempotencyConflict "idempotency_conflict" Refused "the same id was used for another command";
     Deadline "deadline" Refused "the command's deadline passed before it was decided";
+    InsufficientCredits "insufficient_credits" Refused "the hold is larger than what the balance or a budget leaves";
+    UnknownHold "unknown_hold" Refused "no such hold is open: it never was, or it has ended";
+    TooManyHolds "too_many_holds" Refused "an account has at most 10,000 open holds";
+    LotHeld "lot_held" Refused "the lot's credits are held: release the holds first";
+    LotPending "lot_pending" Refused "the lot is not effective yet: void it, or refund it once it is";
+    TooManyCaptures "too_many_captures" Refused "a hold has at most 1,000 captures that wait for an event";
+    UnknownPlan "unknown_plan" Refused "no plan of this id is in force";
+    PlanUnchanged "plan_unchanged" Refused "the account has this plan already";
+    UnknownBudget "unknown_budget" Refused "the account has no such budget";
+    TooManyBudgets "too_many_budgets" Refused "an account has at most 100 budgets";
+    NotACharge "not_a_charge" Refused "the entry is not a charge of this account";
+    NotAllowed "not_allowed" Refused "the API key may not send for this account, source or class of traffic";
     NotSupported "not_supported" Refused "this deployment does not do that";
 }
 

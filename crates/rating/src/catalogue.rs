@@ -178,7 +178,11 @@ impl Catalogue {
                 Body::RateCard(card) if card.uses_vendor_cost() => {
                     (card.currency, "its cost_plus rules multiply vendor costs")
                 }
-                Body::RateCard(_) | Body::Plan(_) | Body::Defaults(_) => continue,
+                Body::Plan(plan) => match plan.price {
+                    Some(price) => (price.currency, "its price is in the deployment's currency"),
+                    None => continue,
+                },
+                Body::RateCard(_) | Body::Defaults(_) => continue,
             };
             if currency != book.currency {
                 let message = format!(

@@ -130,6 +130,13 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// As a string, like all numbers for money.
+impl serde::Serialize for Decimal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,19 @@ pub enum Rounding {
     Down,
 }
 
+impl Rounding {
+    pub const ALL: [Self; 3] = [Self::HalfEven, Self::Up, Self::Down];
+
+    /// The word in rate cards.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::HalfEven => "half_even",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// A fraction that only grows through checked steps; `None` is "does not fit".
 pub(crate) trait Number: Clone {
     fn zero() -> Self;

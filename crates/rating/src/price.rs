@@ -9,7 +9,7 @@ use crate::exact::{Exact, Number};
 use domain::PriceRef;
 
 /// The tier of items that name none. Vendors also say `default`.
-const STANDARD: &str = "standard";
+pub(crate) const STANDARD: &str = "standard";
 
 /// The service tier of an item, `standard` when it names none.
 #[inline]
@@ -96,7 +96,7 @@ fn in_book<'c>(
 /// The row of the item's provider, or else the row for any provider. An item without a provider
 /// takes the row for any, or else the only provider's.
 #[inline]
-fn row_for(rows: &ModelRows, provider: Option<&str>) -> Result<Option<u16>, Uncosted> {
+pub(crate) fn row_for(rows: &ModelRows, provider: Option<&str>) -> Result<Option<u16>, Uncosted> {
     if let Some(provider) = provider {
         let own = rows.by_provider.iter().find(|(name, _)| **name == *provider);
         return Ok(own.map(|(_, row)| *row).or(rows.any_provider));

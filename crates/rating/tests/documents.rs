@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // Clippy knows tests by their attribute, not their helpers.
 
+use calendar::{Period, Zone};
 use domain::{CatalogueId, Credits, Item, Measure, Reason, Timestamp, UsageEvent};
-use rating::{Catalogue, Document, DocumentError, Kind, Standing, quote, rate, would_differ};
+use rating::{
+    Allowance, Anchor, Body, Catalogue, Document, DocumentError, Kind, OnExhausted, Overage, Plan,
+    PlanPrice, Rollover, Standing, Trial, quote, rate, would_differ,
+};
 
 const CARD_HEAD: &str = "id = \"card\"\neffective_from = \"2023-01-01T00:00:00Z\"\n\
     currency = \"USD\"\ncredits_per_currency_unit = \"10000\"\ncredit_decimals = 4\n";
@@ -31,6 +35,11 @@ fn refusals_say_code_place_and_what_is_near() {
         card(&format!("[[rule]]\nname = \"heavy\"\nmatch = {{{matched}}}\ncharge = {{{charge}}}\n"))
     };
     let book = |price: &str| format!("{BOOK_HEAD}[[price]]\n{price}\n");
+    let plan = |more: &str| {
+        format!(
+            "id = \"pro\"\neffective_from = \"2026-01-01T00:00:00Z\"\nrate_card = \"c\"\n{more}"
+        )
+    };
     for (toml, code, says) in [
         ("id = \"a\"\nid = \"b\"".into(), "repeated_key", "line 2 `id`"),
         ("= 3".into(), "invalid_toml", "line 1"),
@@ -92,12 +101,48 @@ fn refusals_say_code_place_and_what_is_near() {
             "missing_key",
             "condition 1",
         ),
+        (plan("on_exhausted = \"overdrft\""), "unknown_word", "did you mean `overdraft`?"),
         (
-            "id = \"pro\"\neffective_from = \"2026-01-01T00:00:00Z\"\nrate_card = \"c\"\n\
-             on_exhausted = \"overdrft\""
-                .into(),
+            plan("allowance = { credits = \"1\", timezone = \"Europe/Berlim\" }"),
+            "unknown_timezone",
+            "`allowance.timezone`: `Europe/Berlim`",
+        ),
+        (
+            plan("allowance = { credits = \"1\", timezone = \"CET-1CEST\" }"),
+            "unknown_timezone",
+            "IANA",
+        ),
+        (
+            plan("allowance = { credits = \"1\", period = \"weak\" }"),
             "unknown_word",
-            "did you mean `overdraft`?",
+            "did you mean `week`?",
+        ),
+        (plan("allowance = { credits = \"0\" }"), "bad_number", "`allowance.credits`"),
+        (plan("trial = { credits = \"0.0\", days = 3 }"), "bad_number", "`trial.credits`"),
+        (plan("low_balance = \"-1\""), "bad_number", "`low_balance`"),
+        (plan("rollover = {}"), "keys_conflict", "needs an `allowance`"),
+        (
+            plan("allowance = { credits = \"1\" }\nrollover = { max_credits = \"-1\" }"),
+            "bad_number",
+            "`rollover.max_credits`",
+        ),
+        (plan("overage = {}"), "keys_conflict", "`overage`: goes with"),
+        (
+            plan("on_exhausted = \"overdraft\"\noverdraft = { max_credits = \"1\" }\noverage = {}"),
+            "keys_conflict",
+            "`overage`: goes with",
+        ),
+        (
+            plan("on_exhausted = \"overage\"\noverdraft = { max_credits = \"1\" }"),
+            "keys_conflict",
+            "`overdraft`: goes with",
+        ),
+        (plan("overdraft = { max_credits = \"1\" }"), "keys_conflict", "`overdraft`: goes with"),
+        (plan("on_exhausted = \"overdraft\""), "missing_key", "`overdraft`: is required"),
+        (
+            plan("on_exhausted = \"overdraft\"\noverdraft = {}"),
+            "missing_key",
+            "`overdraft.max_credits`",
         ),
     ] {
         let error = refusal(&toml);
@@ -170,7 +215,62 @@ rollover = { max_credits = "5000", expires_after_periods = 1 }
 on_exhausted = "overage"
 overage = { max_credits = "10000", price_per_1000_credits = "3.00" }
 trial = { credits = "500", days = 14 }
+low_balance = "100"
 "#;
+
+fn plan_of(document: &Document) -> &Plan {
+    match document.body() {
+        Body::Plan(plan) => plan,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_plan_is_read_whole_and_a_short_one_has_defaults() {
+    let pro = parse(PRO);
+    let credits = Credits::from_units;
+    let money = |text: &str| text.parse().unwrap();
+    let usd = domain::Currency::USD;
+    let expected = Plan {
+        rate_card: "standard".into(),
+        price: Some(PlanPrice { amount: money("49"), currency: usd }),
+        allowance: Some(Allowance {
+            credits: credits(20_000),
+            period: Period::Month,
+            anchor: Anchor::Anniversary,
+            timezone: Zone::utc(),
+        }),
+        rollover: Some(Rollover { max_credits: Some(credits(5_000)), expires_after_periods: 1 }),
+        on_exhausted: OnExhausted::Overage,
+        overage: Some(Overage {
+            max_credits: Some(credits(10_000)),
+            price_per_1000_credits: Some(money("3")),
+        }),
+        overdraft_max: None,
+        trial: Some(Trial { credits: credits(500), days: 14 }),
+        shortfall_repaid_by_grants: true,
+        low_balance: Some(credits(100)),
+    };
+    assert_eq!(*plan_of(&pro), expected);
+    for period in Period::ALL {
+        let toml = PRO.replace("\"month\"", &format!("\"{}\"", period.word()));
+        let toml =
+            toml.replace("\"UTC\"", "\"america/sao_paulo\"").replace("anniversary", "calendar");
+        let allowance = plan_of(&parse(&toml)).allowance.clone().unwrap();
+        assert_eq!((allowance.period, allowance.anchor), (period, Anchor::Calendar));
+        assert_eq!(allowance.timezone.name(), "America/Sao_Paulo");
+    }
+    let toml = "id = \"pro\"\neffective_from = \"2026-01-01T00:00:00Z\"\nrate_card = \"c\"\n\
+        allowance = { credits = \"7\" }\non_exhausted = \"overdraft\"\n\
+        overdraft = { max_credits = \"5\" }";
+    let short = parse(toml);
+    let short = plan_of(&short);
+    let allowance = short.allowance.as_ref().unwrap();
+    assert_eq!((allowance.period, allowance.anchor), (Period::Month, Anchor::Anniversary));
+    assert_eq!(allowance.timezone, Zone::utc());
+    assert_eq!(short.overdraft_max, Some(credits(5)));
+    assert_eq!((short.low_balance, short.shortfall_repaid_by_grants), (None, true));
+}
 
 fn flat_card(id: &str, from: &str, more: &str, credits: &str) -> Document {
     parse(&format!(
@@ -267,7 +367,11 @@ fn plans_and_defaults_choose_the_card() {
         assert_eq!(id.as_deref(), card, "{name:?} at {time}");
     }
     assert_eq!(catalogue.default_plan(at("2026-06-01T00:00:00Z")), Some("free"));
-    assert!(catalogue.plan("pro", at("2026-01-01T00:00:00Z")).is_some());
+    assert_eq!(catalogue.default_plan(at("2026-04-30T23:59:59Z")), None);
+    let (version, plan) = catalogue.plan("pro", at("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!((version, &*plan.rate_card), (CatalogueId(3), "a"));
+    assert!(catalogue.plan("pro", at("2025-12-31T23:59:59Z")).is_none());
+    assert!(catalogue.plan("nowhere", at("2026-01-01T00:00:00Z")).is_none());
 }
 
 #[test]
@@ -328,7 +432,23 @@ fn documents_that_do_not_fit_beside_the_others_are_refused() {
     let error = code(&usd, card("USD", "service_tier = \"trubo\"", "free = true")).unwrap_err();
     assert!(error.contains("did you mean `turbo`?"), "{error}");
     let error = code(&usd, parse(PRO)).unwrap_err();
-    assert!(error.contains("unknown_document"), "{error}");
+    assert!(error.contains("unknown_document") && error.contains("`rate_card`"), "{error}");
+    let priced = fold([book("USD"), flat_card("standard", "2023-01-01T00:00:00Z", "", "1")]);
+    assert_eq!(code(&priced, parse(PRO)), Ok(()));
+    let error = code(&priced, parse(&PRO.replace("USD", "EUR"))).unwrap_err();
+    assert!(error.contains("currency_mismatch") && error.contains("price.currency"), "{error}");
+    // Nor may the first book make a plan's price one in another currency.
+    let planned = fold([parse(&PRO.replace("USD", "EUR"))]);
+    assert!(code(&planned, book("USD")).unwrap_err().contains("currency_mismatch"));
+    let defaults = |plan: &str| {
+        parse(&format!(
+            "id = \"defaults\"\neffective_from = \"2026-01-01T00:00:00Z\"\n\
+             default_plan = \"{plan}\""
+        ))
+    };
+    assert_eq!(code(&fold([parse(PRO)]), defaults("pro")), Ok(()));
+    let error = code(&fold([parse(PRO)]), defaults("prp")).unwrap_err();
+    assert!(error.contains("`default_plan`") && error.contains("did you mean `pro`?"), "{error}");
     let error = code(
         &usd,
         parse(

@@ -11,7 +11,10 @@ use domain::{
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use proptest::prelude::*;
-use rating::{Catalogue, Document, Rating, Unrated, quote, rate, rate_into};
+use rating::{
+    Catalogue, Document, EventRange, OutputRange, Rating, Unrated, quote, quote_range, rate,
+    rate_into,
+};
 
 /// A charge per rule; the rule `r<n>` decides the items of the feature-less meter or model `<n>`.
 #[derive(Clone, Debug)]
@@ -287,6 +290,68 @@ proptest! {
             drop(rate_into(&catalogue, &warm, None, &mut used));
             let again = rate_into(&catalogue, &case.event, None, &mut used).map(|()| used);
             prop_assert_eq!(rated, again);
+        }
+    }
+
+    #[test]
+    fn a_quote_of_the_real_tokens_equals_the_charge(case in cases()) {
+        if let Some(catalogue) = catalogue(&case) {
+            let known = vec![None; case.event.items.len()];
+            let range = EventRange::new(case.event.clone(), &known).unwrap();
+            let charged = rate(&catalogue, &case.event, None);
+            let quoted = quote_range(&catalogue, &range, None, case.event.time);
+            let numbers = |rating: &Rating| (rating.credits, rating.residual);
+            match (charged, quoted) {
+                (Ok(charged), Ok(quoted)) => {
+                    for quoted in [&quoted.least, &quoted.expected, &quoted.most] {
+                        prop_assert_eq!(numbers(quoted), numbers(&charged));
+                        prop_assert_eq!(quoted, &charged);
+                    }
+                }
+                (charged, quoted) => prop_assert_eq!(charged.err(), quoted.err()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_output_at_an_end_of_its_range_is_charged_as_quoted(case in cases(), half in any::<bool>()) {
+        if let Some(catalogue) = catalogue(&case) {
+            let with_output = |part: fn(u64) -> u64| {
+                let mut event = case.event.clone();
+                for item in &mut event.items {
+                    if let Measure::Tokens(pools) = &mut item.measure {
+                        let reasoning = std::mem::take(&mut pools[Pool::Reasoning]);
+                        pools[Pool::Output] = part(reasoning);
+                        item.estimated = true;
+                    }
+                }
+                event
+            };
+            let ranges: Vec<_> = case.event.items.iter().map(|item| match &item.measure {
+                Measure::Tokens(pools) => Some(OutputRange { tokens_max: pools[Pool::Reasoning] }),
+                Measure::Meter { .. } => None,
+            }).collect();
+            let range = EventRange::new(with_output(|_| 0), &ranges).unwrap();
+            let charge = |event: &UsageEvent<'_>| rate(&catalogue, event, None);
+            let (least, expected, most) = (
+                charge(&with_output(|_| 0)),
+                charge(&with_output(|output| output / 2 + output % 2)),
+                charge(&with_output(|output| output)),
+            );
+            match quote_range(&catalogue, &range, None, case.event.time) {
+                Ok(quoted) => {
+                    prop_assert!(quoted.least.credits <= quoted.expected.credits);
+                    prop_assert!(quoted.expected.credits <= quoted.most.credits);
+                    prop_assert_eq!(Ok(&quoted.least), least.as_ref());
+                    prop_assert_eq!(Ok(&quoted.expected), expected.as_ref());
+                    prop_assert_eq!(Ok(&quoted.most), most.as_ref());
+                    // And what lies between costs what lies between.
+                    let part: fn(u64) -> u64 = if half { |output| output / 3 } else { |output| output - output / 7 };
+                    let between = charge(&with_output(part)).unwrap().credits;
+                    prop_assert!(quoted.least.credits <= between && between <= quoted.most.credits);
+                }
+                Err(unrated) => prop_assert_eq!(Some(&unrated), most.as_ref().err()),
+            }
         }
     }
 

@@ -40,6 +40,8 @@ codes! {
     UnknownPool "unknown_pool";
     /// A service tier that neither vendors in general nor the price books have.
     UnknownTier "unknown_tier";
+    /// Not a time zone of the IANA database.
+    UnknownTimezone "unknown_timezone";
     /// Keys that exclude or need one another.
     KeysConflict "keys_conflict";
     /// Two prices for the same model, meter and provider.

@@ -197,6 +197,15 @@ impl<'a> Fields<'a> {
         self.amount(key, |credits: &Credits| credits.is_negative())
     }
 
+    pub(crate) fn positive_credits(&self, key: &str) -> Read<Option<Credits>> {
+        match self.credits(key)? {
+            Some(credits) if credits.is_zero() => {
+                Err(self.error(DocumentFault::BadNumber, key, "must be more than zero"))
+            }
+            other => Ok(other),
+        }
+    }
+
     pub(crate) fn money(&self, key: &str) -> Read<Option<Money>> {
         self.amount(key, |money: &Money| money.is_negative())
     }

@@ -20,7 +20,7 @@ use toml::{Table, Value};
 pub use defaults::Defaults;
 pub(crate) use error::suggestion;
 pub use error::{DocumentError, DocumentFault};
-pub use plan::{Allowance, Anchor, OnExhausted, Overage, Period, Plan, PlanPrice, Rollover, Trial};
+pub use plan::{Allowance, Anchor, OnExhausted, Overage, Plan, PlanPrice, Rollover, Trial};
 pub(crate) use price_book::{Condition, ModelRows};
 pub use price_book::{Price, PriceBook, Rates, When};
 pub use rate_card::{Charge, Form, RateCard, Rule};

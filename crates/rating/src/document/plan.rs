@@ -1,5 +1,6 @@
 //! Plans: read and checked here; what they do is the ledger's.
 
+use calendar::{Period, Zone};
 use domain::{Credits, Currency, Money};
 
 use super::error::{DocumentError, DocumentFault};
@@ -20,6 +21,7 @@ pub(super) const KEYS: &[&str] = &[
     "overdraft",
     "trial",
     "shortfall_repaid_by_grants",
+    "low_balance",
 ];
 
 /// What an account has: a rate card, an allowance, and what happens at zero.
@@ -32,12 +34,16 @@ pub struct Plan {
     pub allowance: Option<Allowance>,
     pub rollover: Option<Rollover>,
     pub on_exhausted: OnExhausted,
+    /// Only with [`OnExhausted::Overage`].
     pub overage: Option<Overage>,
-    /// The most that an overdraft may reach, in credits.
+    /// The most that an overdraft may reach, in credits; with [`OnExhausted::Overdraft`] always,
+    /// and only then.
     pub overdraft_max: Option<Credits>,
     pub trial: Option<Trial>,
     /// Whether the next grant repays what was spent past the lots; it does unless said otherwise.
     pub shortfall_repaid_by_grants: bool,
+    /// Whoever asked to know is told when less than this is available.
+    pub low_balance: Option<Credits>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +58,8 @@ pub struct Allowance {
     pub credits: Credits,
     pub period: Period,
     pub anchor: Anchor,
-    /// An IANA name; periods begin at its midnight.
-    pub timezone: Box<str>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Period {
-    Month,
-    Year,
+    /// Periods begin at its midnights.
+    pub timezone: Zone,
 }
 
 /// Where periods begin: at the calendar's, or on the day the plan was assigned.
@@ -100,14 +100,30 @@ pub struct Trial {
     pub days: u32,
 }
 
-const PERIODS: &[(&str, Period)] = &[("month", Period::Month), ("year", Period::Year)];
-const ANCHORS: &[(&str, Anchor)] =
-    &[("anniversary", Anchor::Anniversary), ("calendar", Anchor::Calendar)];
-const ON_EXHAUSTED: &[(&str, OnExhausted)] = &[
-    ("refuse", OnExhausted::Refuse),
-    ("overage", OnExhausted::Overage),
-    ("overdraft", OnExhausted::Overdraft),
-];
+impl Anchor {
+    pub const ALL: [Self; 2] = [Self::Anniversary, Self::Calendar];
+
+    /// The word in plans.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Anniversary => "anniversary",
+            Self::Calendar => "calendar",
+        }
+    }
+}
+
+impl OnExhausted {
+    pub const ALL: [Self; 3] = [Self::Refuse, Self::Overage, Self::Overdraft];
+
+    /// The word in plans.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Overage => "overage",
+            Self::Overdraft => "overdraft",
+        }
+    }
+}
 
 type Read<T> = Result<T, DocumentError>;
 
@@ -132,6 +148,7 @@ fn small(count: u64) -> u32 {
 
 impl Plan {
     pub(super) fn read(fields: &Fields<'_>) -> Read<Self> {
+        let on_exhausted = OnExhausted::ALL.map(|policy| (policy.word(), policy));
         let plan = Self {
             rate_card: fields.required("rate_card", Fields::text)?.into(),
             price: within(fields, "price", &["amount", "currency"], |price| {
@@ -144,14 +161,7 @@ impl Plan {
                 fields,
                 "allowance",
                 &["credits", "period", "anchor", "timezone"],
-                |allowance| {
-                    Ok(Allowance {
-                        credits: allowance.required("credits", Fields::credits)?,
-                        period: allowance.word("period", PERIODS)?.unwrap_or(Period::Month),
-                        anchor: allowance.word("anchor", ANCHORS)?.unwrap_or(Anchor::Anniversary),
-                        timezone: allowance.text("timezone")?.unwrap_or("UTC").into(),
-                    })
-                },
+                read_allowance,
             )?,
             rollover: within(
                 fields,
@@ -165,7 +175,7 @@ impl Plan {
                     })
                 },
             )?,
-            on_exhausted: fields.word("on_exhausted", ON_EXHAUSTED)?.unwrap_or_default(),
+            on_exhausted: fields.word("on_exhausted", &on_exhausted)?.unwrap_or_default(),
             overage: within(
                 fields,
                 "overage",
@@ -182,16 +192,54 @@ impl Plan {
             })?,
             trial: within(fields, "trial", &["credits", "days"], |trial| {
                 Ok(Trial {
-                    credits: trial.required("credits", Fields::credits)?,
+                    credits: trial.required("credits", Fields::positive_credits)?,
                     days: small(trial.required("days", |at, key| at.count(key, 1..=36_500))?),
                 })
             })?,
             shortfall_repaid_by_grants: fields.truth("shortfall_repaid_by_grants")?.unwrap_or(true),
+            low_balance: fields.credits("low_balance")?,
         };
-        if plan.rollover.is_some() && plan.allowance.is_none() {
-            let message = "needs an `allowance` to roll over";
-            return Err(fields.error(DocumentFault::KeysConflict, "rollover", message));
-        }
+        plan.check_keys_go_together(fields)?;
         Ok(plan)
     }
+
+    fn check_keys_go_together(&self, fields: &Fields<'_>) -> Read<()> {
+        let conflict =
+            |key, message: &str| Err(fields.error(DocumentFault::KeysConflict, key, message));
+        if self.rollover.is_some() && self.allowance.is_none() {
+            return conflict("rollover", "needs an `allowance` to roll over");
+        }
+        match self.on_exhausted {
+            OnExhausted::Refuse | OnExhausted::Overdraft if self.overage.is_some() => {
+                conflict("overage", "goes with on_exhausted = \"overage\" only")
+            }
+            OnExhausted::Refuse | OnExhausted::Overage if self.overdraft_max.is_some() => {
+                conflict("overdraft", "goes with on_exhausted = \"overdraft\" only")
+            }
+            // Without a limit it would be credit for whoever asks.
+            OnExhausted::Overdraft if self.overdraft_max.is_none() => {
+                let message = "is required with on_exhausted = \"overdraft\": its max_credits is \
+                               how far below zero an account may go";
+                Err(fields.error(DocumentFault::MissingKey, "overdraft", message))
+            }
+            OnExhausted::Refuse | OnExhausted::Overage | OnExhausted::Overdraft => Ok(()),
+        }
+    }
+}
+
+fn read_allowance(allowance: &Fields<'_>) -> Read<Allowance> {
+    let periods = Period::ALL.map(|period| (period.word(), period));
+    let anchors = Anchor::ALL.map(|anchor| (anchor.word(), anchor));
+    let timezone = match allowance.text("timezone")? {
+        None => Zone::utc(),
+        Some(name) => name.parse().map_err(|error: calendar::UnknownZone| {
+            allowance.error(DocumentFault::UnknownTimezone, "timezone", error.to_string())
+        })?,
+    };
+    Ok(Allowance {
+        credits: allowance.required("credits", Fields::positive_credits)?,
+        period: allowance.word("period", &periods)?.unwrap_or(Period::Month),
+        anchor: allowance.word("anchor", &anchors)?.unwrap_or(Anchor::Anniversary),
+        timezone,
+    })
 }

@@ -158,8 +158,7 @@ impl RateCard {
     }
 
     pub(super) fn read(fields: &Fields<'_>) -> Read<Self> {
-        const ROUNDINGS: &[(&str, Rounding)] =
-            &[("half_even", Rounding::HalfEven), ("up", Rounding::Up), ("down", Rounding::Down)];
+        let roundings = Rounding::ALL.map(|rounding| (rounding.word(), rounding));
         let decimals = fields.required("credit_decimals", |at, key| {
             at.count(key, 0..=u64::from(domain::DECIMALS))
         })?;
@@ -167,7 +166,7 @@ impl RateCard {
             currency: fields.required("currency", Fields::currency)?,
             credits_per_currency_unit: fields.positive_decimal("credits_per_currency_unit")?,
             credit_decimals: u32::try_from(decimals).unwrap_or(domain::DECIMALS),
-            rounding: fields.word("rounding", ROUNDINGS)?.unwrap_or_default(),
+            rounding: fields.word("rounding", &roundings)?.unwrap_or_default(),
             rules: Vec::new(),
         };
         let tables = fields.tables("rule")?;
