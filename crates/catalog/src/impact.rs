@@ -115,7 +115,22 @@ impl Comparison<'_> {
             | Body::LotVoided(_)
             | Body::LotActivated(_)
             | Body::LotInGrace(_)
-            | Body::LotExpired(_) => 0,
+            | Body::LotExpired(_)
+            | Body::LotExpiring(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::HoldEnded(_)
+            | Body::PlanAssigned(_)
+            | Body::PlanScheduled(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_)
+            | Body::Reversed(_) => 0,
         }
     }
 }

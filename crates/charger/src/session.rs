@@ -279,7 +279,7 @@ impl<'c> Session<'c> {
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
             for topic in Topic::INPUTS {
                 let (next, drained) = self.member.position(TopicPartition { topic, partition });
-                if drained && let Err(halt) = owned.core.drained(topic, next, now) {
+                if drained && let Err(halt) = owned.core.drained(topic, next, now, prices) {
                     owned.halted = Some(halt);
                     break;
                 }

@@ -11,7 +11,7 @@ use crate::ChargerSettings;
 use crate::core::{Folded, PartitionCore};
 
 /// Raised whenever what is stored, or what a field means, changes: an older one is then folded anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a snapshot's state bytes hold, written.
 #[derive(Serialize)]
@@ -91,7 +91,7 @@ impl Snapshots {
             return Err(format!("version {}, this is version {VERSION}", stored.version));
         }
         let mut state = stored.state;
-        state.restore_timers();
+        state.restore_derived();
         let folder = self.store.run_folder(partition).map_err(|error| error.to_string())?;
         let identity = IdentityIndex::restore(self.identity, folder, &snapshot.identity)
             .map_err(|error| error.to_string())?;

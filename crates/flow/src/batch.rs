@@ -39,6 +39,8 @@ pub enum Ending {
     Unrated,
     Quarantined,
     Applied,
+    /// A refusal that is an entry.
+    Refused,
     /// The seal says it.
     Exception(ExceptionKind),
 }
@@ -179,6 +181,7 @@ impl Batch {
             Ending::Unrated => Outcome::Unrated,
             Ending::Quarantined => Outcome::Quarantined,
             Ending::Applied => Outcome::Applied,
+            Ending::Refused => Outcome::Refused,
             Ending::Exception(kind) => {
                 let Ticket { topic, offset } = ticket;
                 self.exceptions.push(Exception { topic, offset, kind });

@@ -1,8 +1,14 @@
 //! The only way that an account changes. Arithmetic alone: what an entry says, happens.
 
+mod holds;
+mod lots;
+mod plans;
+
 use domain::{ContentHash, Credits, EntryNumber, IdentityKey, LotId, Sequence};
 
-use crate::{Account, Body, Draw, Entry, Lot, LotState};
+use crate::entry::BudgetUses;
+use crate::{Account, Body, Entry, HoldId, Lot};
+use lots::{lose, open, put_back, repay, repay_all, take_all, with_lot};
 
 /// An entry that does not continue its account. The ledger is damaged or was read out of order: a
 /// reader halts.
@@ -12,10 +18,23 @@ pub enum ApplyError {
     NumberGap { expected: EntryNumber, found: EntryNumber },
     #[error("account {account}: entry {found} where {expected} was due")]
     Gap { account: String, expected: Sequence, found: Sequence },
-    #[error("account {account}: entry {sequence} names lot {lot}, which is not open")]
-    NoSuchLot { account: String, sequence: Sequence, lot: LotId },
+    #[error("account {account}: entry {sequence} names {what}, which is not there")]
+    Missing { account: String, sequence: Sequence, what: Missing },
     #[error("account {account}: entry {sequence} says a balance of {said}, the fold says {folded}")]
     BalanceDiffers { account: String, sequence: Sequence, said: Credits, folded: Credits },
+}
+
+/// What an entry names and the account does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("lot {0}")]
+    Lot(LotId),
+    #[error("hold {}", .0.0)]
+    Hold(HoldId),
+    #[error("a plan")]
+    Plan,
+    #[error("a budget")]
+    Budget,
 }
 
 /// An identity that an entry makes known, to be found when it is sent again.
@@ -26,6 +45,16 @@ pub struct Remember {
     pub entry: EntryNumber,
 }
 
+/// The identity of a reversal: an entry is reversed once, whoever asks.
+pub fn reversal_id(entry: EntryNumber) -> String {
+    format!("reverse {entry}")
+}
+
+/// What commands to a hold are unique within.
+pub fn hold_scope(hold: HoldId) -> String {
+    format!("hold {}", hold.0)
+}
+
 impl Entry<'_> {
     /// The identity that this entry takes. A charge that settles earlier unrated usage takes none:
     /// the unrated entry did.
@@ -33,23 +62,43 @@ impl Entry<'_> {
         let event = |event: &domain::UsageEvent<'_>| {
             IdentityKey::new(&event.account, &event.source, &event.id)
         };
+        let of_account = |by: &crate::ByHand<'_>| {
+            (IdentityKey::of_command(&self.account, &by.command), by.content)
+        };
+        let of_hold = |hold: HoldId, by: &crate::ByHand<'_>| {
+            (IdentityKey::of_command(&hold_scope(hold), &by.command), by.content)
+        };
         let (key, content) = match &self.body {
             Body::Debit(debit) if debit.resolves.is_some() => return None,
             Body::Debit(debit) => (event(&debit.event), debit.content),
             Body::Unrated(unrated) => (event(&unrated.event), unrated.content),
-            Body::Grant(grant) => self.command_identity(&grant.by),
-            Body::Adjustment(adjustment) => self.command_identity(&adjustment.by),
-            Body::LotVoided(voided) => self.command_identity(voided.by.as_ref()?),
+            Body::Grant(grant) => of_account(&grant.by),
+            Body::Adjustment(adjustment) => of_account(&adjustment.by),
+            Body::LotVoided(voided) => of_account(voided.by.as_ref()?),
+            Body::HoldReserved(reserved) => of_account(&reserved.by),
+            Body::HoldRefused(refused) => of_account(&refused.by),
+            Body::HoldCaptured(captured) => of_hold(captured.hold, &captured.by),
+            Body::HoldExtended(extended) => of_hold(extended.hold, &extended.by),
+            Body::HoldEnded(ended) => of_hold(ended.hold, ended.by.as_ref()?),
+            Body::PlanAssigned(assigned) => of_account(assigned.by.as_ref()?),
+            Body::PlanScheduled(scheduled) => of_account(&scheduled.by),
+            Body::BudgetSet(set) => of_account(&set.by),
+            Body::BudgetRemoved(removed) => of_account(&removed.by),
+            Body::NoticesSet(set) => of_account(&set.by),
+            Body::Refunded(refunded) => of_account(&refunded.by),
+            Body::Reversed(reversed) => (
+                IdentityKey::of_command(&self.account, &reversal_id(reversed.reverses)),
+                reversed.by.content,
+            ),
             Body::Quarantined(_)
             | Body::LotActivated(_)
             | Body::LotInGrace(_)
-            | Body::LotExpired(_) => return None,
+            | Body::LotExpired(_)
+            | Body::LotExpiring(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_) => return None,
         };
         Some(Remember { key, content, entry: self.number })
-    }
-
-    fn command_identity(&self, by: &crate::ByHand<'_>) -> (IdentityKey, ContentHash) {
-        (IdentityKey::of_command(&self.account, &by.command), by.content)
     }
 }
 
@@ -67,44 +116,10 @@ pub fn apply(account: &mut Account, entry: &Entry<'_>) -> Result<(), ApplyError>
         });
     }
     account.sequence = expected;
-    let done = match &entry.body {
-        Body::Debit(debit) => {
-            account.overage += debit.overage;
-            debit.draws.iter().try_for_each(|draw| take(account, draw))
-        }
-        Body::Unrated(_) | Body::Quarantined(_) => Ok(()),
-        Body::Grant(grant) => {
-            open(account, Lot::of_grant(entry.sequence, grant));
-            grant.repays.iter().try_for_each(|draw| repay(account, draw))
-        }
-        Body::Adjustment(adjustment) => {
-            if adjustment.credits.is_positive() {
-                let lot = Lot::of_adjustment(entry.sequence, adjustment.credits, entry.recorded_at);
-                open(account, lot);
-            }
-            account.overage += adjustment.overage;
-            adjustment
-                .draws
-                .iter()
-                .try_for_each(|draw| take(account, draw))
-                .and_then(|()| adjustment.repays.iter().try_for_each(|draw| repay(account, draw)))
-        }
-        Body::LotVoided(closed) => lose(account, closed, |lot| &mut lot.voided),
-        Body::LotExpired(closed) => lose(account, closed, |lot| &mut lot.expired),
-        Body::LotActivated(activated) => with_lot(account, activated.lot, |lot, totals| {
-            lot.state = LotState::Live;
-            *totals.remaining += lot.remaining();
-        })
-        .and_then(|()| activated.repays.iter().try_for_each(|draw| repay(account, draw))),
-        Body::LotInGrace(lapsed) => with_lot(account, lapsed.lot, |lot, totals| {
-            lot.state = LotState::InGrace;
-            *totals.in_grace += lot.remaining();
-        }),
-    };
-    done.map_err(|lot| ApplyError::NoSuchLot {
+    change(account, entry).map_err(|what| ApplyError::Missing {
         account: entry.account.to_string(),
         sequence: entry.sequence,
-        lot,
+        what,
     })?;
     let folded = account.balance();
     if folded != entry.after {
@@ -118,70 +133,84 @@ pub fn apply(account: &mut Account, entry: &Entry<'_>) -> Result<(), ApplyError>
     Ok(())
 }
 
-struct Totals<'a> {
-    remaining: &'a mut Credits,
-    in_grace: &'a mut Credits,
+fn change(account: &mut Account, entry: &Entry<'_>) -> Result<(), Missing> {
+    match &entry.body {
+        Body::Debit(debit) => {
+            match &debit.hold {
+                None => {
+                    account.overage += debit.overage;
+                    take_all(account, &debit.draws)?;
+                }
+                Some(used) => holds::used(account, entry, debit, used)?,
+            }
+            count(account, &debit.budgets)
+        }
+        Body::Unrated(_) | Body::Quarantined(_) | Body::HoldRefused(_) => Ok(()),
+        Body::Grant(grant) => {
+            open(account, Lot::of_grant(entry.sequence, grant));
+            grant.repays.iter().try_for_each(|draw| repay(account, draw))
+        }
+        Body::Adjustment(adjustment) => {
+            if adjustment.credits.is_positive() {
+                let now = entry.recorded_at;
+                open(account, Lot::promotional(entry.sequence, adjustment.credits, now));
+            }
+            account.overage += adjustment.overage;
+            take_all(account, &adjustment.draws)?;
+            adjustment.repays.iter().try_for_each(|draw| repay(account, draw))
+        }
+        Body::LotVoided(closed) => lose(account, closed, |lot| &mut lot.voided),
+        Body::LotExpired(closed) => lots::expire(account, closed),
+        Body::LotActivated(activated) => {
+            with_lot(account, activated.lot, |change| change.activate())?;
+            activated.repays.iter().try_for_each(|draw| repay(account, draw))
+        }
+        Body::LotInGrace(lapsed) => with_lot(account, lapsed.lot, |change| change.enter_grace()),
+        Body::LotExpiring(expiring) => {
+            with_lot(account, expiring.lot, |change| change.lot.warned = true)
+        }
+        Body::HoldReserved(reserved) => holds::reserved(account, entry, reserved),
+        Body::HoldCaptured(captured) => holds::captured(account, captured),
+        Body::HoldExtended(extended) => holds::extended(account, extended),
+        Body::HoldEnded(ended) => holds::ended(account, entry, ended),
+        Body::PlanAssigned(assigned) => plans::assigned(account, entry, assigned),
+        Body::PlanScheduled(scheduled) => plans::scheduled(account, scheduled),
+        Body::PlanRenewed(renewed) => plans::renewed(account, entry, renewed),
+        Body::RolledOver(rolled) => plans::rolled_over(account, entry, rolled),
+        Body::BudgetSet(set) => {
+            plans::budget_set(account, set);
+            Ok(())
+        }
+        Body::BudgetRemoved(removed) => plans::budget_removed(account, removed),
+        Body::NoticesSet(set) => {
+            let notices = &mut account.controls_mut().notices;
+            notices.low_balance = set.low_balance;
+            notices.top_up = set.top_up;
+            Ok(())
+        }
+        Body::Refunded(refunded) => lots::refund(account, refunded),
+        Body::Reversed(reversed) => {
+            reversed.returns.iter().try_for_each(|back| put_back(account, back))?;
+            account.overage -= reversed.overage;
+            if reversed.lot.is_positive() {
+                open(account, Lot::promotional(entry.sequence, reversed.lot, entry.recorded_at));
+            }
+            count(account, &reversed.budgets)
+        }
+    }
 }
 
-/// Changes an open lot, and closes it when nothing is left in it.
-fn with_lot(
-    account: &mut Account,
-    id: LotId,
-    change: impl FnOnce(&mut Lot, Totals<'_>),
-) -> Result<(), LotId> {
-    let index = account.open_lot_index(id).ok_or(id)?;
-    let lot = &mut account.lots[index];
-    let totals = Totals { remaining: &mut account.remaining, in_grace: &mut account.in_grace };
-    change(lot, totals);
-    if lot.remaining().is_zero() {
-        let mut lot = account.lots.remove(index);
-        lot.state = LotState::Closed;
-        account.closed.push(lot);
+/// Budgets take what an entry says they have used.
+fn count(account: &mut Account, uses: &BudgetUses<'_>) -> Result<(), Missing> {
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let budgets = &mut account.controls.as_mut().ok_or(Missing::Budget)?.budgets;
+    for used in uses {
+        let budget = budgets.iter_mut().find(|budget| budget.terms.id == used.budget);
+        let budget = budget.ok_or(Missing::Budget)?;
+        budget.window = used.window;
+        budget.used = used.used;
     }
     Ok(())
-}
-
-fn take(account: &mut Account, draw: &Draw) -> Result<(), LotId> {
-    with_lot(account, draw.lot, |lot, totals| {
-        lot.drawn += draw.credits;
-        lot.recognised += draw.revenue;
-        *totals.remaining -= draw.credits;
-        if lot.state == LotState::InGrace {
-            *totals.in_grace -= draw.credits;
-        }
-    })
-}
-
-fn repay(account: &mut Account, draw: &Draw) -> Result<(), LotId> {
-    account.overage -= draw.credits;
-    take(account, draw)
-}
-
-fn lose(
-    account: &mut Account,
-    closed: &crate::LotClosed<'_>,
-    column: impl FnOnce(&mut Lot) -> &mut Credits,
-) -> Result<(), LotId> {
-    with_lot(account, closed.lot, |lot, totals| {
-        *column(lot) += closed.credits;
-        lot.recognised += closed.revenue;
-        if lot.state != LotState::Pending {
-            *totals.remaining -= closed.credits;
-        }
-        if lot.state == LotState::InGrace {
-            *totals.in_grace -= closed.credits;
-        }
-    })
-}
-
-fn open(account: &mut Account, lot: Lot) {
-    if lot.state == LotState::Live {
-        account.remaining += lot.remaining();
-    }
-    let index = account.lots.partition_point(|other| other.order() < lot.order());
-    if account.lots.capacity() == 0 {
-        // Most accounts have one lot: the list's own growth would make room for four.
-        account.lots.reserve_exact(1);
-    }
-    account.lots.insert(index, lot);
 }

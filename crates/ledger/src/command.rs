@@ -1,14 +1,18 @@
 //! Commands: what people and the gateway ask of the ledger.
 
-use domain::{Credits, Currency, LotId, Money, Text, Timestamp};
+use std::borrow::Cow;
 
-use crate::Category;
+use domain::{Credits, Currency, EntryNumber, LotId, Money, Text, Timestamp};
+
+use crate::{BudgetTerms, Category, HoldId, Scope, TopUp};
 
 /// A command to one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
+    /// Empty for a command to a hold, which knows its account.
     pub account: Text<'a>,
-    /// Idempotency: the same id with the same content is answered with the first entry.
+    /// Idempotency: the same id with the same content is answered with the first entry. Unique
+    /// within the account, or within the hold.
     pub id: Text<'a>,
     pub actor: Text<'a>,
     pub reason: Text<'a>,
@@ -16,22 +20,91 @@ pub struct Command<'a> {
     pub deadline: Option<Timestamp>,
     /// Comes back with the reply, so that the asker finds it; 0 wants no reply.
     pub correlation: u64,
-    pub body: CommandBody,
+    /// The accounts that the asker may touch; empty for all. A hold of another account is answered
+    /// as one that does not exist.
+    pub within: Vec<Text<'a>>,
+    pub body: CommandBody<'a>,
 }
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandBody {
+pub enum CommandBody<'a> {
     Grant(GrantTerms),
     /// Positive adds, negative takes; never zero.
     Adjust {
         credits: Credits,
     },
-    /// Removes what is left of a lot, or a part of it.
+    /// Removes what is left of a lot, or a part of it; never what is held.
     Void {
         lot: LotId,
         credits: Option<Credits>,
     },
+    Reserve(Box<Reserve<'a>>),
+    /// Charges a part of a hold ahead of its events.
+    Capture {
+        hold: HoldId,
+        credits: Credits,
+    },
+    /// Lets a hold expire later than it would.
+    Extend {
+        hold: HoldId,
+        expires_in_micros: i64,
+    },
+    /// Ends a hold at a total; `None` leaves it at what was captured.
+    Settle {
+        hold: HoldId,
+        credits: Option<Credits>,
+    },
+    /// Ends a hold; what was captured stays charged.
+    Release {
+        hold: HoldId,
+    },
+    AssignPlan {
+        plan: Text<'a>,
+        when: When,
+    },
+    SetBudget(Box<BudgetTerms<'a>>),
+    RemoveBudget {
+        budget: Text<'a>,
+    },
+    SetNotices {
+        low_balance: Option<Credits>,
+        top_up: Option<TopUp>,
+    },
+    /// Takes unused credits of a lot back against money.
+    Refund {
+        lot: LotId,
+        credits: Credits,
+        money: Money,
+    },
+    /// Takes a charge back into its lots.
+    Reverse {
+        entry: EntryNumber,
+        /// The ledger's own record of the entry.
+        record: Cow<'a, [u8]>,
+    },
+}
+
+impl CommandBody<'_> {
+    /// The hold that the command is to, when it is to one.
+    pub fn hold(&self) -> Option<HoldId> {
+        match self {
+            Self::Capture { hold, .. }
+            | Self::Extend { hold, .. }
+            | Self::Settle { hold, .. }
+            | Self::Release { hold } => Some(*hold),
+            Self::Grant(_)
+            | Self::Adjust { .. }
+            | Self::Void { .. }
+            | Self::Reserve(_)
+            | Self::AssignPlan { .. }
+            | Self::SetBudget(_)
+            | Self::RemoveBudget { .. }
+            | Self::SetNotices { .. }
+            | Self::Refund { .. }
+            | Self::Reverse { .. } => None,
+        }
+    }
 }
 
 /// The terms of a grant.
@@ -48,4 +121,45 @@ pub struct GrantTerms {
     /// Total paid, not negative.
     pub paid: Money,
     pub currency: Option<Currency>,
+}
+
+/// Credits to be set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve<'a> {
+    pub want: Want<'a>,
+    pub scope: Scope<'a>,
+    pub expires_in_micros: i64,
+    /// Whether less will do when there is less.
+    pub shrink: bool,
+}
+
+/// How much is to be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want<'a> {
+    Credits(Credits),
+    /// What this usage would cost: the record of a usage event, priced under the account's plan.
+    Usage(Cow<'a, [u8]>),
+}
+
+/// When a plan begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum When {
+    /// An upgrade at once, a downgrade with the renewal.
+    #[default]
+    Fitting = 0,
+    Now = 1,
+    Renewal = 2,
+}
+
+impl When {
+    pub const ALL: [Self; 3] = [Self::Fitting, Self::Now, Self::Renewal];
+
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
 }

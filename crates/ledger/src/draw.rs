@@ -14,30 +14,38 @@ pub fn recognised(paid: Money, used: Credits, granted: Credits) -> Money {
     if paid.is_zero() || used == granted {
         return paid;
     }
-    let (paid, used, granted) = (paid.atoms(), used.atoms(), granted.atoms());
-    let (quotient, remainder) = match paid.checked_mul(used) {
-        Some(product) => (product / granted, product % granted),
+    Money::from_atoms(share(paid.atoms(), used.atoms(), granted.atoms()))
+}
+
+/// `amount × part ÷ whole`, half-even; `0 ≤ part ≤ whole` and `whole` is above zero.
+pub(crate) fn share(amount: i128, part: i128, whole: i128) -> i128 {
+    let (quotient, remainder) = match amount.checked_mul(part) {
+        Some(product) => (product / whole, product % whole),
         // Beyond 38 digits: rare enough for arbitrary precision.
         None => {
-            let product = BigInt::from(paid) * used;
-            let quotient = &product / granted;
-            let remainder = product - &quotient * granted;
-            // |quotient| ≤ paid and |remainder| < granted, because used ≤ granted.
-            (quotient.to_i128().unwrap_or(paid), remainder.to_i128().unwrap_or(0))
+            let product = BigInt::from(amount) * part;
+            let quotient = &product / whole;
+            let remainder = product - &quotient * whole;
+            // |quotient| ≤ |amount| and |remainder| < whole, because part ≤ whole.
+            (quotient.to_i128().unwrap_or(amount), remainder.to_i128().unwrap_or(0))
         }
     };
-    let round_up = match (remainder * 2).cmp(&granted) {
+    let round_up = match (remainder * 2).cmp(&whole) {
         std::cmp::Ordering::Greater => true,
         std::cmp::Ordering::Equal => quotient % 2 != 0,
         std::cmp::Ordering::Less => false,
     };
-    Money::from_atoms(quotient + i128::from(round_up))
+    quotient + i128::from(round_up)
 }
 
-/// The revenue that goes with taking `credits` more from a lot.
+/// The revenue that goes with taking `credits` more from a lot. What left it with its money does not
+/// count. Never negative: a refund of money alone leaves less to be earned, not something to be
+/// given back.
 pub(crate) fn revenue_of(lot: &Lot, credits: Credits) -> Money {
-    let used = lot.granted - lot.remaining() + credits;
-    recognised(lot.paid, used, lot.granted) - lot.recognised
+    let granted = lot.granted - lot.rolled - lot.refunded;
+    let used = granted - lot.remaining() + credits;
+    let revenue = recognised(lot.paid - lot.paid_back, used, granted) - lot.recognised;
+    revenue.max(Money::ZERO)
 }
 
 /// Draws `amount` from the lots in draw-down order for usage dated `at`. Returns the draws and what
@@ -52,7 +60,7 @@ pub(crate) fn draw(account: &Account, amount: Credits, at: Timestamp) -> (Draws,
         if !lot.serves(at) {
             continue;
         }
-        let credits = left.min(lot.remaining());
+        let credits = left.min(lot.free());
         if credits.is_zero() {
             continue;
         }
@@ -62,14 +70,19 @@ pub(crate) fn draw(account: &Account, amount: Credits, at: Timestamp) -> (Draws,
     (draws, left)
 }
 
-fn draw_from(lot: &Lot, credits: Credits) -> Draw {
+pub(crate) fn draw_from(lot: &Lot, credits: Credits) -> Draw {
     Draw { lot: lot.id, category: lot.category, credits, revenue: revenue_of(lot, credits) }
 }
 
-/// What a lot that has just become live repays of the account's overage.
-pub(crate) fn repay(account: &Account, lot: &Lot) -> Option<Draw> {
-    let credits = account.overage.min(lot.remaining());
-    credits.is_positive().then(|| draw_from(lot, credits))
+/// What a lot that has just become live repays of the account's overage, if it may.
+pub(crate) fn repay(account: &Account, lot: &Lot, repays: bool) -> Option<Draw> {
+    repay_of(account.overage, lot, repays)
+}
+
+/// What a lot repays of so much overage, if it may.
+pub(crate) fn repay_of(overage: Credits, lot: &Lot, repays: bool) -> Option<Draw> {
+    let credits = overage.min(lot.free());
+    (repays && credits.is_positive()).then(|| draw_from(lot, credits))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use domain::{Credits, Money};
 
-use crate::{Account, Body, Entry, LotState, Unit, postings};
+use crate::{Account, Body, Entry, Hold, LotState, Unit, postings};
 
 /// A broken invariant, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +33,20 @@ pub fn postings_balance(entry: &Entry<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Invariant 3: granted = remaining + drawn + expired + voided per lot, nothing below zero, and
-/// settled = Σ remaining − overage.
+/// Invariant 3: granted = remaining + drawn + expired + voided + rolled over + refunded per lot,
+/// nothing below zero, settled = Σ remaining − overage, and held = Σ of the open holds.
 pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
     let mut remaining = Credits::ZERO;
     let mut in_grace = Credits::ZERO;
     for lot in account.lots.iter().chain(&account.closed) {
         let left = lot.remaining();
-        let parts = [lot.drawn, lot.expired, lot.voided, left];
+        let parts =
+            [lot.drawn, lot.expired, lot.voided, lot.rolled, lot.refunded, lot.held, lot.free()];
         if parts.iter().any(|part| part.is_negative()) {
             return broken(3, format!("{name}: lot {} has a part below zero", lot.id));
         }
-        if lot.recognised > lot.paid || lot.recognised.is_negative() {
+        let paid = lot.paid - lot.paid_back;
+        if lot.recognised > paid || lot.recognised.is_negative() {
             return broken(3, format!("{name}: lot {} recognised more than was paid", lot.id));
         }
         match lot.state {
@@ -52,9 +54,10 @@ pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
             LotState::Live => remaining += left,
             LotState::InGrace => {
                 remaining += left;
-                in_grace += left;
+                in_grace += lot.free();
             }
-            LotState::Closed if left.is_zero() && lot.recognised == lot.paid => {}
+            LotState::Lapsed => remaining += left,
+            LotState::Closed if left.is_zero() && lot.recognised == paid => {}
             LotState::Closed => {
                 return broken(3, format!("{name}: closed lot {} is not used up", lot.id));
             }
@@ -63,6 +66,12 @@ pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
     let balance = account.balance();
     if balance.settled != remaining - account.overage || balance.in_grace != in_grace {
         return broken(3, format!("{name}: settled is not Σ remaining − overage"));
+    }
+    let of_holds: Credits = account.holds().iter().map(Hold::held).sum();
+    let of_lots: Credits = account.lots.iter().map(|lot| lot.held).sum();
+    let beyond: Credits = account.holds().iter().map(|hold| hold.beyond).sum();
+    if balance.held != of_holds || of_holds != of_lots + beyond {
+        return broken(3, format!("{name}: held is not what the holds and the lots say"));
     }
     if account.overage.is_negative() {
         return broken(3, format!("{name}: overage below zero"));
@@ -76,10 +85,10 @@ pub fn debit_adds_up(entry: &Entry<'_>) -> Result<(), Broken> {
         return Ok(());
     };
     let lines: Credits = debit.lines.iter().map(|line| line.credits).sum();
-    let drawn: Credits = debit.draws.iter().map(|draw| draw.credits).sum();
-    let revenue_below_zero = debit.draws.iter().any(|draw| draw.revenue < Money::ZERO);
+    let drawn: Credits = debit.paying().map(|draw| draw.credits).sum();
+    let revenue_below_zero = debit.paying().any(|draw| draw.revenue < Money::ZERO);
     if lines != debit.credits
-        || drawn + debit.overage != debit.credits
+        || drawn + debit.past_the_lots() != debit.credits
         || debit.lines.len() != debit.event.items.len()
         || revenue_below_zero
     {

@@ -8,23 +8,36 @@
 
 mod account;
 mod apply;
+mod budget;
 mod command;
 pub mod decide;
 mod draw;
 mod entry;
+mod happening;
+mod hold;
 pub mod invariant;
+mod plan;
 mod posting;
 mod seal;
 mod state;
+mod workbook;
 
-pub use account::{Account, Category, Lot, LotState};
-pub use apply::{ApplyError, Remember, apply};
-pub use command::{Command, CommandBody, GrantTerms};
+pub use account::{Account, Category, EXPIRY_NOTICE_MICROS, Lot, LotState};
+pub use apply::{ApplyError, Missing, Remember, apply, hold_scope, reversal_id};
+pub use budget::{Budget, BudgetScope, BudgetTerms, Thresholds};
+pub use command::{Command, CommandBody, GrantTerms, Reserve, Want, When};
 pub use draw::recognised;
 pub use entry::{
-    Adjustment, Balance, Body, ByHand, CatalogueAdopted, Cause, Debit, Draw, Draws, Entry, Grant,
-    LotActivated, LotClosed, LotInGrace, Quarantined, Unrated,
+    Adjustment, Balance, Billed, Body, BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, ByHand,
+    CatalogueAdopted, Cause, Debit, Draw, Draws, Entry, Freed, Grant, HoldAfter, HoldCaptured,
+    HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved, HoldUse, Limit, Lost,
+    LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet, PlanAssigned, PlanGrant,
+    PlanRenewed, PlanScheduled, Quarantined, Refunded, Return, ReturnTo, Reversed, RolledOver,
+    Unrated,
 };
+pub use happening::{AccountEvent, HAPPENINGS, Happening};
+pub use hold::{Earmark, Earmarks, Hold, HoldId, HoldName, NotAHoldName, Scope};
+pub use plan::{AllowanceTerms, Exhausted, Notices, PlanTerms, RolloverTerms, Subscription, TopUp};
 pub use posting::{Posting, PostingAccount, Unit, postings};
 pub use seal::{ChainHash, Counts, Exception, ExceptionKind, Seal, SourceRange};
 pub use state::{PartitionState, Timer, TimerKind, Waiting};

@@ -4,7 +4,7 @@
 use domain::{Credits, LotId, Money};
 use smallvec::SmallVec;
 
-use crate::{Body, Draw, Entry};
+use crate::{Body, Debit, Draw, Entry, Freed, Return, ReturnTo};
 
 /// What a posting counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,8 @@ pub enum PostingAccount {
     Lot(LotId),
     /// Credits spent past the lots, until a grant repays them.
     Overage,
+    /// Credits captured ahead of the usage that they are for.
+    Advanced,
     /// Credits used up by usage.
     Consumed,
     /// Credits changed by hand.
@@ -30,6 +32,7 @@ pub enum PostingAccount {
     /// Credits forfeited by expiry.
     Breakage,
     Voided,
+    Refunded,
     /// Money taken for credits.
     Paid,
     /// Money taken for credits that are not used yet.
@@ -46,10 +49,12 @@ impl PostingAccount {
             Self::Issued => "issued",
             Self::Lot(_) => "lot",
             Self::Overage => "overage",
+            Self::Advanced => "advanced",
             Self::Consumed => "consumed",
             Self::Adjusted => "adjusted",
             Self::Breakage => "breakage",
             Self::Voided => "voided",
+            Self::Refunded => "refunded",
             Self::Paid => "paid",
             Self::Deferred => "deferred",
             Self::Revenue => "revenue",
@@ -73,45 +78,109 @@ type Postings = SmallVec<[Posting; 8]>;
 /// The postings of an entry; empty when it moves nothing.
 pub fn postings(entry: &Entry<'_>) -> Postings {
     let mut book = Book(Postings::new());
+    let own_lot = PostingAccount::Lot(LotId(entry.sequence.0));
     match &entry.body {
         Body::Debit(debit) => {
             book.spend(&debit.draws, debit.overage);
             book.credits(PostingAccount::Consumed, debit.credits);
-            let cost: Money = debit
-                .lines
-                .iter()
-                .zip(&debit.event.items)
-                .filter_map(|(line, item)| line.cost(item.vendor_cost.map(|cost| cost.amount)))
-                .sum();
-            book.money(PostingAccount::VendorPayable, -cost);
-            book.money(PostingAccount::VendorCost, cost);
+            if let Some(used) = &debit.hold {
+                let advanced: Credits = used.advanced.iter().map(|draw| draw.credits).sum();
+                book.credits(PostingAccount::Advanced, -advanced - used.advanced_overage);
+                if let Some(freed) = &used.freed {
+                    book.free(freed, own_lot);
+                }
+            }
+            book.vendor_cost(debit.vendor_cost());
         }
-        Body::Unrated(_) | Body::Quarantined(_) | Body::LotInGrace(_) => {}
         Body::Grant(grant) => {
-            let lot = PostingAccount::Lot(LotId(entry.sequence.0));
-            book.credits(PostingAccount::Issued, -grant.credits);
-            book.credits(lot, grant.credits);
-            book.money(PostingAccount::Paid, -grant.paid);
-            book.money(PostingAccount::Deferred, grant.paid);
-            book.repay(grant.repays.as_ref());
+            book.grant(own_lot, grant.credits, grant.paid);
+            book.repay(grant.repays.as_slice());
         }
         Body::Adjustment(adjustment) => {
             book.credits(PostingAccount::Adjusted, -adjustment.credits);
             if adjustment.credits.is_positive() {
-                book.credits(PostingAccount::Lot(LotId(entry.sequence.0)), adjustment.credits);
+                book.credits(own_lot, adjustment.credits);
             }
             book.spend(&adjustment.draws, adjustment.overage);
-            book.repay(adjustment.repays.as_ref());
+            book.repay(adjustment.repays.as_slice());
         }
-        Body::LotActivated(activated) => book.repay(activated.repays.as_ref()),
+        Body::LotActivated(activated) => book.repay(activated.repays.as_slice()),
         Body::LotVoided(closed) => {
-            book.lose(closed, PostingAccount::Voided);
+            book.lose(closed.lot, closed.credits, closed.revenue, PostingAccount::Voided);
         }
         Body::LotExpired(closed) => {
-            book.lose(closed, PostingAccount::Breakage);
+            book.lose(closed.lot, closed.credits, closed.revenue, PostingAccount::Breakage);
         }
+        Body::HoldCaptured(captured) => {
+            book.spend(&captured.draws, captured.overage);
+            book.credits(PostingAccount::Advanced, captured.credits);
+        }
+        Body::HoldEnded(ended) => {
+            book.spend(&ended.draws, ended.overage);
+            let drawn: Credits = ended.draws.iter().map(|draw| draw.credits).sum();
+            book.credits(PostingAccount::Advanced, drawn + ended.overage);
+            book.free(&ended.freed, own_lot);
+        }
+        Body::PlanAssigned(assigned) => {
+            if let Some(grant) = &assigned.grant {
+                book.grant(own_lot, grant.credits, grant.paid);
+            }
+            book.repay(assigned.repays.as_slice());
+        }
+        Body::PlanRenewed(renewed) => {
+            if let Some(billed) = &renewed.billed {
+                book.credits(PostingAccount::Issued, -billed.credits);
+                book.credits(PostingAccount::Overage, billed.credits);
+                book.money(PostingAccount::Paid, -billed.price);
+                book.money(PostingAccount::Revenue, billed.price);
+            }
+            if let Some(grant) = &renewed.grant {
+                book.grant(own_lot, grant.credits, grant.paid);
+            }
+            book.repay(renewed.repays.as_slice());
+        }
+        Body::RolledOver(rolled) => {
+            book.credits(PostingAccount::Lot(rolled.from), -rolled.credits);
+            book.credits(own_lot, rolled.credits);
+        }
+        Body::Refunded(refunded) => {
+            book.credits(PostingAccount::Lot(refunded.lot), -refunded.credits);
+            book.credits(PostingAccount::Refunded, refunded.credits);
+            book.money(PostingAccount::Deferred, -refunded.money);
+            book.money(PostingAccount::Paid, refunded.money);
+            book.recognise(refunded.revenue);
+        }
+        Body::Reversed(reversed) => {
+            book.credits(PostingAccount::Consumed, -reversed.debit.credits);
+            book.put_back(&reversed.returns);
+            book.credits(PostingAccount::Overage, reversed.overage);
+            book.credits(own_lot, reversed.lot);
+            book.vendor_cost(-reversed.debit.vendor_cost());
+        }
+        Body::Unrated(_)
+        | Body::Quarantined(_)
+        | Body::LotInGrace(_)
+        | Body::LotExpiring(_)
+        | Body::HoldReserved(_)
+        | Body::HoldRefused(_)
+        | Body::HoldExtended(_)
+        | Body::PlanScheduled(_)
+        | Body::BudgetSet(_)
+        | Body::BudgetRemoved(_)
+        | Body::NoticesSet(_) => {}
     }
     book.0
+}
+
+impl Debit<'_> {
+    /// Σ known vendor cost of its lines.
+    pub fn vendor_cost(&self) -> Money {
+        self.lines
+            .iter()
+            .zip(&self.event.items)
+            .filter_map(|(line, item)| line.cost(item.vendor_cost.map(|cost| cost.amount)))
+            .sum()
+    }
 }
 
 struct Book(Postings);
@@ -142,17 +211,54 @@ impl Book {
         self.credits(PostingAccount::Overage, -overage);
     }
 
-    fn repay(&mut self, repays: Option<&Draw>) {
-        if let Some(draw) = repays {
+    fn repay(&mut self, repays: &[Draw]) {
+        for draw in repays {
             self.credits(PostingAccount::Lot(draw.lot), -draw.credits);
             self.credits(PostingAccount::Overage, draw.credits);
             self.recognise(draw.revenue);
         }
     }
 
-    fn lose(&mut self, closed: &crate::LotClosed<'_>, to: PostingAccount) {
-        self.credits(PostingAccount::Lot(closed.lot), -closed.credits);
-        self.credits(to, closed.credits);
-        self.recognise(closed.revenue);
+    fn grant(&mut self, lot: PostingAccount, credits: Credits, paid: Money) {
+        self.credits(PostingAccount::Issued, -credits);
+        self.credits(lot, credits);
+        self.money(PostingAccount::Paid, -paid);
+        self.money(PostingAccount::Deferred, paid);
+    }
+
+    fn lose(&mut self, lot: LotId, credits: Credits, revenue: Money, to: PostingAccount) {
+        self.credits(PostingAccount::Lot(lot), -credits);
+        self.credits(to, credits);
+        self.recognise(revenue);
+    }
+
+    /// Credits that expired meanwhile become breakage, and stay earned.
+    fn put_back(&mut self, returns: &[Return]) {
+        for back in returns {
+            match back.to {
+                ReturnTo::Live | ReturnTo::InGrace => {
+                    self.credits(PostingAccount::Lot(back.lot), back.credits);
+                    self.recognise(-back.revenue);
+                }
+                ReturnTo::Expired => self.credits(PostingAccount::Breakage, back.credits),
+            }
+        }
+    }
+
+    fn free(&mut self, freed: &Freed, own_lot: PostingAccount) {
+        let returned: Credits = freed.returns.iter().map(|back| back.credits).sum();
+        self.credits(PostingAccount::Advanced, -returned - freed.returned_overage - freed.lot);
+        self.put_back(&freed.returns);
+        self.credits(PostingAccount::Overage, freed.returned_overage);
+        self.credits(own_lot, freed.lot);
+        for lost in &freed.lost {
+            self.lose(lost.lot, lost.credits, lost.revenue, PostingAccount::Breakage);
+        }
+        self.repay(&freed.repays);
+    }
+
+    fn vendor_cost(&mut self, cost: Money) {
+        self.money(PostingAccount::VendorPayable, -cost);
+        self.money(PostingAccount::VendorCost, cost);
     }
 }

@@ -2,27 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ContentHash, EntryNumber, LotId, Offset, Reason, Timestamp, UsageEvent};
+use domain::{ContentHash, EntryNumber, LotId, Offset, Reason, Text, Timestamp, UsageEvent};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, ApplyError, Body, CatalogueAdopted, Entry, apply};
+use crate::happening::{Before, happenings};
+use crate::{
+    Account, AccountEvent, ApplyError, Body, CatalogueAdopted, Entry, Hold, HoldId, Lot, apply,
+};
 
-/// What a due time does to a lot.
+/// What a due time does. The order is that of firing when several are due at once: an allowance is
+/// rolled over before its lot enters its grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TimerKind {
-    Activate,
-    EnterGrace,
-    Expire,
+    /// The plan's period ends.
+    Renew,
+    Activate(LotId),
+    Warn(LotId),
+    EnterGrace(LotId),
+    Expire(LotId),
+    EndHold(HoldId),
 }
 
-/// A lot that time will move on. Derived from the lots; the order is that of firing.
+/// Something that time will do to an account. Derived from the account; the order is that of firing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer {
     pub due: Timestamp,
     pub account: Box<str>,
     pub kind: TimerKind,
-    pub lot: LotId,
 }
 
 /// Usage that waits for a price.
@@ -47,10 +54,14 @@ pub struct PartitionState {
     pub ledger_time: Timestamp,
     #[serde(skip)]
     timers: BTreeSet<Timer>,
+    /// Whose hold it is, of the holds that accounts have.
+    #[serde(skip)]
+    holders: HashMap<HoldId, Box<str>>,
 }
 
 impl PartialEq for PartitionState {
-    /// Timers are left out: they follow from the lots, but for stale ones that are dropped lazily.
+    /// Timers and holders are left out: they follow from the accounts, but for stale timers, which are
+    /// dropped lazily.
     fn eq(&self, other: &Self) -> bool {
         self.accounts == other.accounts
             && self.waiting == other.waiting
@@ -96,11 +107,17 @@ impl PartitionState {
         self.last.next()
     }
 
-    /// Applies one entry: the account, what waits for a price, and what waits for time.
+    /// The account that a hold is of, while the hold is open or waits for its event.
+    pub fn holder(&self, hold: HoldId) -> Option<&str> {
+        self.holders.get(&hold).map(Box::as_ref)
+    }
+
+    /// Applies one entry: the account, what waits for a price, and what waits for time. Returns what
+    /// the account's owner is to be told.
     ///
     /// # Errors
     /// When the entry does not continue its account: the ledger is damaged.
-    pub fn apply(&mut self, entry: &Entry<'_>) -> Result<(), ApplyError> {
+    pub fn apply<'a>(&mut self, entry: &Entry<'a>) -> Result<Vec<AccountEvent<'a>>, ApplyError> {
         let expected = self.last.next();
         if entry.number != expected {
             return Err(ApplyError::NumberGap { expected, found: entry.number });
@@ -109,13 +126,28 @@ impl PartitionState {
             Some(account) => account,
             None => self.accounts.entry(entry.account.as_ref().into()).or_default(),
         };
+        let before = Before::of(account);
+        let ended = ended_holds(account, &entry.body);
         apply(account, entry)?;
+        for hold in ended.into_iter().filter(|hold| account.hold(*hold).is_none()) {
+            self.holders.remove(&hold);
+        }
+        let events = tell(account, &before, entry);
         self.last = expected;
         self.ledger_time = self.ledger_time.max(entry.recorded_at);
         match &entry.body {
             Body::Debit(debit) => {
                 if let Some(resolved) = debit.resolves {
                     self.waiting.remove(&resolved);
+                }
+                if let Some(used) = &debit.hold {
+                    self.held(&entry.account, used.hold);
+                    if let Some(freed) = &used.freed {
+                        freed
+                            .returns
+                            .iter()
+                            .for_each(|back| self.time_lot(&entry.account, back.lot));
+                    }
                 }
             }
             Body::Unrated(unrated) => {
@@ -127,16 +159,44 @@ impl PartitionState {
                 };
                 self.waiting.insert(entry.number, waiting);
             }
-            Body::Grant(_) => self.set_timer(&entry.account, LotId(entry.sequence.0)),
-            Body::LotActivated(activated) => self.set_timer(&entry.account, activated.lot),
-            Body::LotInGrace(lapsed) => self.set_timer(&entry.account, lapsed.lot),
+            Body::Grant(_) => self.time_lot(&entry.account, LotId(entry.sequence.0)),
+            Body::LotActivated(activated) => self.time_lot(&entry.account, activated.lot),
+            Body::LotExpiring(expiring) => self.time_lot(&entry.account, expiring.lot),
+            Body::LotInGrace(lapsed) => self.time_lot(&entry.account, lapsed.lot),
+            Body::RolledOver(_) => self.time_lot(&entry.account, LotId(entry.sequence.0)),
+            Body::PlanAssigned(_) | Body::PlanRenewed(_) => {
+                self.time_lot(&entry.account, LotId(entry.sequence.0));
+                self.time_renewal(&entry.account);
+            }
+            Body::HoldReserved(_) => {
+                let hold = HoldId(entry.number);
+                self.holders.insert(hold, entry.account.as_ref().into());
+                self.held(&entry.account, hold);
+            }
+            Body::HoldExtended(extended) => self.held(&entry.account, extended.hold),
+            Body::HoldEnded(ended) => {
+                self.held(&entry.account, ended.hold);
+                let returns = &ended.freed.returns;
+                returns.iter().for_each(|back| self.time_lot(&entry.account, back.lot));
+            }
+            Body::Reversed(reversed) => {
+                let returns = &reversed.returns;
+                returns.iter().for_each(|back| self.time_lot(&entry.account, back.lot));
+            }
             // An adjustment's lot never expires.
             Body::Quarantined(_)
             | Body::Adjustment(_)
             | Body::LotVoided(_)
-            | Body::LotExpired(_) => {}
+            | Body::LotExpired(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::PlanScheduled(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_) => {}
         }
-        Ok(())
+        Ok(events)
     }
 
     pub fn adopt(&mut self, adopted: &CatalogueAdopted) {
@@ -144,47 +204,116 @@ impl PartitionState {
         self.ledger_time = self.ledger_time.max(adopted.recorded_at);
     }
 
-    /// The next timer due at or before `up_to`, if any. It stays until an entry moves its lot on.
+    /// The next timer due at or before `up_to`, if any. It stays until an entry moves its subject on.
     pub fn due(&mut self, up_to: Timestamp) -> Option<Timer> {
         loop {
             let first = self.timers.first()?;
             if first.due > up_to {
                 return None;
             }
-            let current = self
-                .accounts
-                .get(&first.account)
-                .and_then(|account| account.lots.iter().find(|lot| lot.id == first.lot))
-                .and_then(crate::Lot::timer);
-            if current == Some((first.due, first.kind)) {
+            if self.accounts.get(&first.account).is_some_and(|account| account.waits_for(first)) {
                 return Some(first.clone());
             }
             self.timers.pop_first();
         }
     }
 
-    /// Puts the timers back after a snapshot was read.
-    pub fn restore_timers(&mut self) {
+    /// Puts what is derived back after a snapshot was read.
+    pub fn restore_derived(&mut self) {
         self.timers = self
             .accounts
             .iter()
             .flat_map(|(name, account)| {
-                account.lots.iter().filter_map(|lot| {
-                    let (due, kind) = lot.timer()?;
-                    Some(Timer { due, account: name.clone(), kind, lot: lot.id })
-                })
+                account.timers().map(|(due, kind)| Timer { due, account: name.clone(), kind })
             })
+            .collect();
+        self.holders = self
+            .accounts
+            .iter()
+            .flat_map(|(name, account)| account.holds().iter().map(|hold| (hold.id, name.clone())))
             .collect();
     }
 
-    fn set_timer(&mut self, name: &str, lot: LotId) {
-        let timer = self
-            .accounts
-            .get(name)
-            .and_then(|account| account.lots.iter().find(|open| open.id == lot))
-            .and_then(crate::Lot::timer);
-        if let Some((due, kind)) = timer {
-            self.timers.insert(Timer { due, account: name.into(), kind, lot });
+    fn time_lot(&mut self, name: &str, lot: LotId) {
+        let lot = self.account(name).lots.iter().find(|open| open.id == lot);
+        let timer = lot.and_then(Lot::timer);
+        self.set_timer(name, timer);
+    }
+
+    fn time_renewal(&mut self, name: &str) {
+        let renewal = self.account(name).renewal();
+        self.set_timer(name, renewal);
+    }
+
+    /// A hold changed: its timer, and whether anybody still asks for it.
+    fn held(&mut self, name: &str, hold: HoldId) {
+        let found = self.account(name).hold(hold);
+        let timer = found.and_then(Hold::timer);
+        if found.is_none() {
+            self.holders.remove(&hold);
         }
+        self.set_timer(name, timer);
+    }
+
+    fn set_timer(&mut self, name: &str, timer: Option<(Timestamp, TimerKind)>) {
+        if let Some((due, kind)) = timer {
+            self.timers.insert(Timer { due, account: name.into(), kind });
+        }
+    }
+}
+
+/// The holds whose advances an entry may forget: the end of a hold forgets those of older ones.
+fn ended_holds(account: &Account, body: &Body<'_>) -> Vec<HoldId> {
+    if !matches!(body, Body::HoldEnded(_)) {
+        return Vec::new();
+    }
+    account.holds().iter().filter(|hold| !hold.is_open()).map(|hold| hold.id).collect()
+}
+
+/// Numbers what an entry has to tell.
+fn tell<'a>(account: &mut Account, before: &Before, entry: &Entry<'a>) -> Vec<AccountEvent<'a>> {
+    let found = happenings(before, entry, account);
+    let first = account.events + 1;
+    account.events += found.len() as u64;
+    (first..)
+        .zip(found)
+        .map(|(number, what)| AccountEvent {
+            account: Text::clone(&entry.account),
+            number,
+            entry: entry.number,
+            at: entry.recorded_at,
+            what,
+        })
+        .collect()
+}
+
+impl Hold {
+    pub(crate) fn timer(&self) -> Option<(Timestamp, TimerKind)> {
+        self.is_open().then_some((self.expires_at, TimerKind::EndHold(self.id)))
+    }
+}
+
+impl Account {
+    fn renewal(&self) -> Option<(Timestamp, TimerKind)> {
+        Some((self.plan()?.renews_at()?, TimerKind::Renew))
+    }
+
+    fn timers(&self) -> impl Iterator<Item = (Timestamp, TimerKind)> {
+        let lots = self.lots.iter().filter_map(Lot::timer);
+        lots.chain(self.holds().iter().filter_map(Hold::timer)).chain(self.renewal())
+    }
+
+    fn waits_for(&self, timer: &Timer) -> bool {
+        let current = match timer.kind {
+            TimerKind::Renew => self.renewal(),
+            TimerKind::Activate(lot)
+            | TimerKind::Warn(lot)
+            | TimerKind::EnterGrace(lot)
+            | TimerKind::Expire(lot) => {
+                self.lots.iter().find(|open| open.id == lot).and_then(Lot::timer)
+            }
+            TimerKind::EndHold(hold) => self.hold(hold).and_then(Hold::timer),
+        };
+        current == Some((timer.due, timer.kind))
     }
 }

@@ -8,7 +8,7 @@ use domain::{
     CatalogueId, ContentHash, Credits, Item, LotId, Measure, Money, Offset, Pools, RateLine,
     Reason, RuleId, Timestamp, Topic, UsageEvent,
 };
-use ledger::decide::{self, Charge, Moment};
+use ledger::decide::{self, Charge, Facts, Moment};
 use ledger::{
     Body, Category, Cause, Command, CommandBody, Entry, GrantTerms, LotState, PartitionState,
     invariant,
@@ -141,16 +141,21 @@ impl World {
                         cause: Cause::Timer { due: timer.due },
                     };
                     let account = self.state.account(&timer.account);
-                    let entry =
-                        decide::timer(account, &timer.account, timer.kind, timer.lot, moment)
-                            .unwrap();
+                    let entry = decide::timer(
+                        account,
+                        &timer.account,
+                        timer.kind,
+                        Facts::default(),
+                        moment,
+                    )
+                    .unwrap();
                     self.take(entry);
                 }
             }
         }
     }
 
-    fn command(&mut self, account: u8, body: CommandBody) {
+    fn command(&mut self, account: u8, body: CommandBody<'static>) {
         let moment = self.moment();
         let command = Command {
             account: Cow::Owned(name(account)),
@@ -159,10 +164,12 @@ impl World {
             reason: Cow::Borrowed("test"),
             deadline: None,
             correlation: 0,
+            within: Vec::new(),
             body,
         };
+        let state = self.state.account(&name(account));
         if let Ok(entry) =
-            decide::command(self.state.account(&name(account)), &command, ContentHash(0), moment)
+            decide::command(state, &command, ContentHash(0), Facts::default(), moment)
         {
             self.take(entry);
         }
@@ -212,6 +219,8 @@ fn charge(account: &str, credits: i128, items: usize, time: Timestamp) -> Charge
         credits: Credits::from_atoms(credits),
         residual: Credits::ZERO,
         resolves: None,
+        hold: None,
+        repays: true,
     }
 }
 
@@ -234,7 +243,8 @@ proptest! {
                 Body::Adjustment(adjustment) => granted += adjustment.credits,
                 Body::Debit(debit) => gone += debit.credits,
                 Body::LotVoided(closed) | Body::LotExpired(closed) => gone += closed.credits,
-                Body::Unrated(_) | Body::Quarantined(_) | Body::LotActivated(_) | Body::LotInGrace(_) => {}
+                Body::LotActivated(_) | Body::LotInGrace(_) | Body::LotExpiring(_) => {}
+                other => panic!("nothing here does {other:?}"),
             }
         }
         let mut settled = Credits::ZERO;

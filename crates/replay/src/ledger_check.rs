@@ -153,17 +153,7 @@ impl LedgerCheck {
                 .map(|why| place(why.to_string())),
         );
         if let Cause::Input { topic, offset: input } = entry.cause {
-            let outcome = match entry.body {
-                Body::Debit(_) => Outcome::Debit,
-                Body::Unrated(_) => Outcome::Unrated,
-                Body::Quarantined(_) => Outcome::Quarantined,
-                Body::Grant(_)
-                | Body::Adjustment(_)
-                | Body::LotVoided(_)
-                | Body::LotActivated(_)
-                | Body::LotInGrace(_)
-                | Body::LotExpired(_) => Outcome::Applied,
-            };
+            let outcome = entry.body.outcome();
             if self.caused.insert((topic, input), outcome).is_some() {
                 self.outcomes.note(Some(place(format!("{topic}@{input} has two entries"))));
             }

@@ -72,7 +72,7 @@ fn difference(place: &str, at: &Dimensions, ledger: &Sums, there: &Sums) -> Stri
 mod tests {
     use super::*;
 
-    fn totals(lines: u64, credits: &str) -> (Totals, Projected) {
+    fn totals(lines: i64, credits: &str) -> (Totals, Projected) {
         let at = Dimensions {
             account: "a".to_owned(),
             feature: "chat".to_owned(),

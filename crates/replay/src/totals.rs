@@ -19,11 +19,12 @@ pub struct Dimensions {
 /// Exact sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    pub lines: u64,
+    /// A charge's lines, less those of charges that were taken back.
+    pub lines: i64,
     pub credits: Credits,
     /// Over the lines whose cost is known.
     pub vendor_cost: Money,
-    pub uncosted_lines: u64,
+    pub uncosted_lines: i64,
 }
 
 /// The sums of a ledger, and the last balance of every account.
@@ -40,18 +41,23 @@ impl Totals {
         self.entries += 1;
         self.balances.insert(entry.account.to_string(), entry.after);
         if let Body::Debit(debit) = &entry.body {
-            self.add_debit(debit);
+            self.add_debit(debit, 1);
+        }
+        if let Body::Reversed(reversed) = &entry.body {
+            self.add_debit(&reversed.debit, -1);
         }
     }
 
-    fn add_debit(&mut self, debit: &Debit<'_>) {
+    fn add_debit(&mut self, debit: &Debit<'_>, sign: i64) {
         for (line, item) in debit.lines.iter().zip(&debit.event.items) {
             let sums = self.usage.entry(dimensions(debit, item)).or_default();
-            sums.lines += 1;
-            sums.credits += line.credits;
+            sums.lines += sign;
+            sums.credits += Credits::from_atoms(line.credits.atoms() * i128::from(sign));
             match line.cost(item.vendor_cost.map(|cost| cost.amount)) {
-                Some(cost) => sums.vendor_cost += cost,
-                None => sums.uncosted_lines += 1,
+                Some(cost) => {
+                    sums.vendor_cost += Money::from_atoms(cost.atoms() * i128::from(sign));
+                }
+                None => sums.uncosted_lines += sign,
             }
         }
     }

@@ -5,6 +5,7 @@
 //! commit ends, when time passes and when prices are published. At the end the faults stop, the
 //! backlog is drained, and what the ledger says is compared with what was sent.
 
+mod credits;
 mod faults;
 mod random;
 mod truth;

@@ -13,17 +13,19 @@ use domain::{
     Credits, Money, Offset, Outcome, Partition, Timestamp, Topic, TopicPartition, partition_of,
 };
 use eventlog::memory::{MemoryLog, Offsets};
-use eventlog::{Append, Appender, EventLog, TopicSpec};
-use ledger::{Body, Category, Command, CommandBody, GrantTerms};
+use eventlog::{Append, Appender, EventLog, Reader, TopicSpec};
+use ledger::{Body, Category, Command, CommandBody, GrantTerms, HoldName};
 use replay::verify_ledger;
 use wire::{CatalogueVersion, DocumentKind, LedgerRecord};
 
+use crate::credits::{ALL_HOLDS_EXPIRE_MICROS, DAILY_PLAN, DEFAULTS, TRIAL_PLAN};
 use crate::faults::Injected;
 use crate::random::Random;
 use crate::truth::{Charged, Truth};
 
-const PARTITIONS: u32 = 3;
+pub(crate) const PARTITIONS: u32 = 3;
 const ACCOUNTS: u64 = 7;
+const REPLIES: TopicPartition = TopicPartition { topic: Topic::Replies, partition: Partition(0) };
 const STEPS: u64 = 220;
 const START: i64 = 1_795_000_000;
 const GROUP: &str = "tally-charger";
@@ -86,16 +88,20 @@ impl Clock for SimulatedClock {
     }
 }
 
-struct World {
-    random: Random,
+pub(crate) struct World {
+    pub(crate) random: Random,
     log: MemoryLog,
     clock: Arc<SimulatedClock>,
     appender: Box<dyn Appender>,
     truth: Truth,
     sent: Vec<(TopicPartition, String, Vec<u8>)>,
-    next_id: u64,
+    pub(crate) next_id: u64,
     second_card: bool,
     crashes: u64,
+    /// The charger's answers, as far as they were read.
+    pub(crate) replies: Box<dyn Reader>,
+    /// Holds that were granted, oldest first.
+    pub(crate) holds: Vec<HoldName>,
 }
 
 /// Runs one seed.
@@ -107,14 +113,8 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     let injected = Injected::new(Random::new(random.number()));
     let offsets = if random.percent(70) { Offsets::Marked } else { Offsets::Dense };
     let log = MemoryLog::new(offsets, Box::new(injected.clone()));
-    let topics = Topic::ALL.map(|topic| TopicSpec {
-        topic,
-        partitions: if topic == Topic::RatesCatalog || topic == Topic::Replies {
-            1
-        } else {
-            PARTITIONS
-        },
-    });
+    let topics =
+        Topic::ALL.map(|topic| TopicSpec { topic, partitions: topic.partitions(PARTITIONS) });
     log.create_topics(&topics)?;
     let clock = Arc::new(SimulatedClock(AtomicI64::new(START * 1_000_000)));
     log.set_time(clock.now());
@@ -125,16 +125,25 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     let mut world = World {
         appender: log.appender()?,
         random,
-        log,
         clock,
         truth: Truth::default(),
         sent: Vec::new(),
         next_id: 0,
         second_card: false,
         crashes: 0,
+        replies: log.reader(&[(REPLIES, Offset::ZERO)])?,
+        holds: Vec::new(),
+        log,
     };
     world.publish(DocumentKind::PriceBook, PRICE_BOOK)?;
     world.publish(DocumentKind::RateCard, RATE_CARD)?;
+    if world.random.percent(60) {
+        world.publish(DocumentKind::Plan, DAILY_PLAN)?;
+        world.publish(DocumentKind::Plan, TRIAL_PLAN)?;
+        if world.random.percent(50) {
+            world.publish(DocumentKind::Defaults, DEFAULTS)?;
+        }
+    }
 
     let mut sessions: Vec<Option<Session<'_>>> = vec![None, None];
     for _ in 0..STEPS {
@@ -148,6 +157,9 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     world.log.expire_members(GROUP);
     world.log.expire_transactions();
     let first = chargers.first().context("no charger")?;
+    world.drain(first)?;
+    world.clock.0.fetch_add(ALL_HOLDS_EXPIRE_MICROS, Ordering::Relaxed);
+    world.log.set_time(world.clock.now());
     world.drain(first)?;
     let entries = world.check()?;
     Ok(Summary {
@@ -193,7 +205,8 @@ impl World {
     ) -> anyhow::Result<()> {
         let slot = usize::try_from(self.random.below(2))?;
         match self.random.below(100) {
-            0..=34 => self.produce()?,
+            0..=26 => self.produce()?,
+            27..=34 => self.with_credits()?,
             35..=39 => self.grant()?,
             40..=44 => self.repeat()?,
             45..=46 => self.broken()?,
@@ -243,11 +256,9 @@ impl World {
         };
         let id = format!("e{id}");
         let units = u32::try_from(self.random.below(9) + 1)?;
-        let meter = if self.random.percent(15) { "later" } else { "unit" };
-        let time = self.clock.now();
-        let value = format!(
-            r#"{{"specversion":"1.0","type":"tally.usage.v1","source":"/sim","id":"{id}","time":"{time}","subject":"{account}","data":{{"feature":"f","items":[{{"meter":"{meter}","quantity":"{units}"}}]}}}}"#
-        );
+        let hold = if self.random.percent(40) { Some(self.some_hold()?) } else { None };
+        // An event of another account's hold is charged like one without.
+        let value = self.event_record(&account, &id, units, hold);
         self.truth.event(&account, &id, units);
         let home = partition_of(&account, PARTITIONS);
         let partition = if self.random.percent(10) {
@@ -256,7 +267,32 @@ impl World {
             home
         };
         let at = TopicPartition { topic: Topic::UsageRaw, partition };
-        self.send(at, &account, value.into_bytes())
+        self.send(at, &account, value)
+    }
+
+    fn event_record(
+        &mut self,
+        account: &str,
+        id: &str,
+        units: u32,
+        hold: Option<HoldName>,
+    ) -> Vec<u8> {
+        let meter = if self.random.percent(15) { "later" } else { "unit" };
+        let time = self.clock.now();
+        let hold = hold.map_or_else(String::new, |hold| {
+            let action = if self.random.percent(60) { "settle" } else { "capture" };
+            format!(r#""hold":"{hold}","hold_action":"{action}","#)
+        });
+        format!(
+            r#"{{"specversion":"1.0","type":"tally.usage.v1","source":"/sim","id":"{id}","time":"{time}","subject":"{account}","data":{{{hold}"feature":"f","items":[{{"meter":"{meter}","quantity":"{units}"}}]}}}}"#
+        )
+        .into_bytes()
+    }
+
+    /// Usage that is only asked about.
+    pub(crate) fn usage_record(&mut self, account: &str) -> anyhow::Result<Vec<u8>> {
+        let units = u32::try_from(self.random.below(9) + 1)?;
+        Ok(self.event_record(account, "estimate", units, None))
     }
 
     fn repeat(&mut self) -> anyhow::Result<()> {
@@ -293,6 +329,7 @@ impl World {
             reason: Cow::Borrowed("simulated"),
             deadline: None,
             correlation: self.random.below(2),
+            within: Vec::new(),
             body: CommandBody::Grant(GrantTerms {
                 credits: Credits::from_units(i64::from(credits)),
                 category: Category::ALL[usize::try_from(self.random.below(3))?],
@@ -311,11 +348,16 @@ impl World {
         self.send(at, &account, value)
     }
 
-    fn account(&mut self) -> String {
+    pub(crate) fn account(&mut self) -> String {
         format!("acct_{}", self.random.below(ACCOUNTS))
     }
 
-    fn send(&mut self, at: TopicPartition, key: &str, value: Vec<u8>) -> anyhow::Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        at: TopicPartition,
+        key: &str,
+        value: Vec<u8>,
+    ) -> anyhow::Result<()> {
         self.append(at, key, &value)?;
         self.sent.push((at, key.to_owned(), value));
         Ok(())
@@ -383,6 +425,11 @@ impl World {
         let (report, totals, _) = verify_ledger(&self.log, PARTITIONS)?;
         if let Some(check) = report.checks.iter().find(|check| !check.holds()) {
             bail!("invariant {}: {:?}", check.invariant, check.counterexamples);
+        }
+        if let Some((account, balance)) =
+            totals.balances.iter().find(|(_, balance)| !balance.held.is_zero())
+        {
+            bail!("{account} still holds {} after every hold expired", balance.held);
         }
         let mut charged = Charged::default();
         let mut counts = ledger::Counts::default();

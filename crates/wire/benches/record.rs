@@ -11,18 +11,25 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wire::{
-    LedgerRecord, RECORD_SCHEMAS, decode_command, decode_ledger, encode_command, encode_entry,
-    encode_seal,
+    LedgerRecord, RECORD_SCHEMAS, RecordSchema, decode_command, decode_ledger, encode_command,
+    encode_entry, encode_seal,
 };
 
 /// Marker and fingerprint, which apache-avro's datum reader does not read.
 const HEADER_BYTES: usize = 10;
 
+/// The newest version of a subject.
+fn schema_file(subject: &str) -> &'static RecordSchema {
+    RECORD_SCHEMAS.iter().rfind(|file| file.subject == subject).unwrap()
+}
+
+/// What the newest version's writer writes of an example.
 fn golden(subject: &str, name: &str) -> Vec<u8> {
+    let version = schema_file(subject).version;
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../schemas")
         .join(subject)
-        .join(format!("golden/v1-{name}.hex"));
+        .join(format!("golden/v{version}-{name}.hex"));
     let hex = std::fs::read_to_string(&path).unwrap();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     hex.trim().as_bytes().chunks(2).map(byte).collect()
@@ -47,7 +54,7 @@ fn entries(criterion: &mut Criterion) {
         group.bench_function("decode", |bencher| {
             bencher.iter(|| decode_ledger(black_box(&record)).is_ok());
         });
-        let file = RECORD_SCHEMAS.iter().find(|file| file.subject == "ledger-entry").unwrap();
+        let file = schema_file("ledger-entry");
         let schema = Schema::parse_str(file.text).unwrap();
         let reader = GenericDatumReader::builder(&schema).build().unwrap();
         group.bench_function("decode, apache-avro's Value", |bencher| {

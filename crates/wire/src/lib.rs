@@ -29,12 +29,20 @@ pub use batch::{BatchError, split_events};
 #[cfg(any(test, feature = "arbitrary"))]
 pub use record::arbitrary;
 pub use record::{
+    ACCESS_LIST_MAX, AccessChange, AccessRecord, KeyBounds, KeyCreated, KeyId, NotAKeyId, Replaced,
+    Role, WEBHOOK_SECRETS_MAX, WebhookSecret, WebhookSet, decode_access, encode_access,
+};
+pub use record::{
+    Attempt, AttemptOutcome, DeliveryChange, DeliveryRecord, EventPlace, NotADelivery,
+    decode_delivery, encode_delivery,
+};
+pub use record::{
     CATALOGUE_RECORD_BYTES_MAX, CatalogueVersion, DeadLetter, DocumentHash, DocumentKind,
     LEDGER_RECORD_BYTES_MAX, LedgerRecord, Malformed, RECORD_SCHEMAS, RecordError, RecordSchema,
-    Reply, ReplyOutcome, command_content, decode_catalogue_version, decode_command,
-    decode_dead_letter, decode_ledger, decode_reply, document_hash, encode_adopted,
-    encode_catalogue_version, encode_command, encode_dead_letter, encode_entry, encode_reply,
-    encode_seal, is_seal,
+    Reply, ReplyOutcome, command_content, decode_account_event, decode_catalogue_version,
+    decode_command, decode_dead_letter, decode_ledger, decode_reply, document_hash,
+    encode_account_event, encode_adopted, encode_catalogue_version, encode_command,
+    encode_dead_letter, encode_entry, encode_reply, encode_seal, is_seal,
 };
 pub use usage_avro::USAGE_EVENT_V1_FINGERPRINT;
 

@@ -1,30 +1,48 @@
 //! One command: identity, decision, reply.
 
+use std::borrow::Cow;
+
 use domain::{
-    EntryNumber, Fault, IdentityKey, LotId, Partition, Reason, Topic, TopicPartition, partition_of,
+    ContentHash, Credits, EntryNumber, Fault, IdentityKey, Partition, Reason, Text, Topic,
+    TopicPartition, partition_of,
 };
 use eventlog::Record;
 use flow::Ending;
 use identity::Search;
-use ledger::{Balance, Body, Command, Entry, ExceptionKind, decide};
-use wire::{Reply, ReplyOutcome};
+use ledger::decide::{self, Facts};
+use ledger::{Balance, Command, CommandBody, Entry, ExceptionKind, Want, hold_scope, reversal_id};
+use wire::{LedgerRecord, Reply, ReplyOutcome};
 
+use super::plans::{facts, terms_at};
 use super::{Halt, PartitionCore, entry_at};
+use crate::Prices;
 
 impl PartitionCore {
-    pub(super) fn command(&mut self, record: &Record<'_>) -> Result<Ending, Halt> {
-        let command = match wire::decode_command(record.value) {
+    pub(super) fn command(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Ending, Halt> {
+        let mut command = match wire::decode_command(record.value) {
             Ok(command) => command,
             Err(why) => {
                 let fault = Fault::new(Reason::BadCommand, "", &why.to_string());
                 return Ok(self.dead_letter(record, &fault, None));
             }
         };
-        if partition_of(&command.account, self.settings.partitions) != self.partition {
+        // The asker of a hold may not know its account: what is asked is the same with it and without.
+        let content = wire::command_content(&command);
+        let of_hold = command.account.is_empty();
+        if !of_hold && partition_of(&command.account, self.settings.partitions) != self.partition {
             let fault = Fault::new(Reason::MisroutedTwice, "account", &command.account);
             return Ok(self.dead_letter(record, &fault, None));
         }
-        let (ending, outcome) = self.decide(record, &command)?;
+        if let Some(hold) = command.body.hold()
+            && let Some(account) = self.state.holder(hold)
+        {
+            let asked_for = of_hold || command.account == account;
+            let within = &command.within;
+            if asked_for && (within.is_empty() || within.iter().any(|other| other == account)) {
+                command.account = Text::Owned(account.to_owned());
+            }
+        }
+        let (ending, outcome) = self.decide(record, (&command, content), prices)?;
         self.reply(&command, outcome);
         Ok(ending)
     }
@@ -32,12 +50,16 @@ impl PartitionCore {
     fn decide(
         &mut self,
         record: &Record<'_>,
-        command: &Command<'_>,
+        (command, content): (&Command<'_>, ContentHash),
+        prices: &Prices,
     ) -> Result<(Ending, ReplyOutcome<'static>), Halt> {
-        let key = IdentityKey::of_command(&command.account, &command.id);
-        let content = wire::command_content(command);
-        let now = self.state.account(&command.account).balance();
+        let original = match original(command) {
+            Ok(original) => original,
+            Err(reason) => return Ok(self.refuse(reason, None, Balance::default())),
+        };
+        let key = identity_of(command, original.as_ref());
         if let Some(seen) = self.identity.find(key, Search::Everything)? {
+            let now = self.state.account(&command.account).balance();
             let repeats = entry_at(seen.entry);
             if seen.content == content {
                 let ending = Ending::Exception(ExceptionKind::Repeated { repeats });
@@ -46,19 +68,84 @@ impl PartitionCore {
             let first = Some(repeats);
             return Ok(self.refuse(Reason::IdempotencyConflict, first, now));
         }
-        let account = self.state.account(&command.account);
-        match decide::command(account, command, content, self.moment(record)) {
-            Ok(entry) => {
-                self.write(&entry)?;
-                let outcome = ReplyOutcome::Applied {
-                    entry: entry.number,
-                    lot: lot_of(&entry),
-                    after: entry.after,
-                };
-                Ok((Ending::Applied, outcome))
-            }
-            Err(reason) => Ok(self.refuse(reason, None, now)),
+        if let Some(hold) = command.body.hold()
+            && self.state.holder(hold).is_none_or(|holder| command.account != holder)
+        {
+            return Ok(self.refuse(Reason::UnknownHold, None, Balance::default()));
         }
+        if command.deadline.is_none_or(|deadline| deadline >= self.ledger_time) {
+            self.ensure_plan(&command.account, prices)?;
+        }
+        let now = self.state.account(&command.account).balance();
+        let decided = self.facts_for(command, original.as_ref(), prices).and_then(|facts| {
+            let account = self.state.account(&command.account);
+            decide::command(account, command, content, facts, self.moment(record))
+        });
+        let entry = match decided {
+            Ok(entry) => entry,
+            Err(reason) => return Ok(self.refuse(reason, None, now)),
+        };
+        self.write(&entry)?;
+        let outcome = ReplyOutcome::Applied {
+            entry: entry.number,
+            record: Cow::Owned(self.outgoing.last_ledger().to_vec()),
+        };
+        if let ledger::Body::HoldRefused(_) = entry.body {
+            self.reasons.push(Reason::InsufficientCredits);
+            return Ok((Ending::Refused, outcome));
+        }
+        Ok((Ending::Applied, outcome))
+    }
+
+    /// What the decision needs beside the account.
+    fn facts_for<'c>(
+        &self,
+        command: &Command<'_>,
+        original: Option<&'c Entry<'c>>,
+        prices: &'c Prices,
+    ) -> Result<Facts<'c>, Reason> {
+        let account = self.state.account(&command.account);
+        let mut facts = facts(account, prices, self.ledger_time);
+        facts.original = original;
+        match &command.body {
+            CommandBody::AssignPlan { plan, .. } => {
+                facts.other = terms_at(prices, plan, self.ledger_time);
+            }
+            CommandBody::Reserve(reserve) => {
+                if let Want::Usage(usage) = &reserve.want {
+                    facts.estimate = Some(self.estimate(command, usage, prices)?);
+                }
+            }
+            CommandBody::Grant(_)
+            | CommandBody::Adjust { .. }
+            | CommandBody::Void { .. }
+            | CommandBody::Capture { .. }
+            | CommandBody::Extend { .. }
+            | CommandBody::Settle { .. }
+            | CommandBody::Release { .. }
+            | CommandBody::SetBudget(_)
+            | CommandBody::RemoveBudget { .. }
+            | CommandBody::SetNotices { .. }
+            | CommandBody::Refund { .. }
+            | CommandBody::Reverse { .. } => {}
+        }
+        Ok(facts)
+    }
+
+    /// What usage would cost the account now: the same pricing as of the event that will come.
+    fn estimate(
+        &self,
+        command: &Command<'_>,
+        usage: &[u8],
+        prices: &Prices,
+    ) -> Result<Credits, Reason> {
+        let mut event = wire::decode_usage(usage).map_err(|fault| fault.reason)?.event;
+        event.account = Text::Borrowed(&command.account);
+        let account = self.state.account(&command.account);
+        let plan = account.plan().map(|plan| plan.plan.as_ref());
+        let rating =
+            rating::rate(&prices.catalogue, &event, plan).map_err(|unrated| unrated.reason)?;
+        Ok(rating.credits)
     }
 
     fn refuse(
@@ -92,18 +179,28 @@ impl PartitionCore {
     }
 }
 
-/// The lot that an entry opens; it is named by the entry's sequence number.
-fn lot_of(entry: &Entry<'_>) -> Option<LotId> {
-    let opens = match &entry.body {
-        Body::Grant(_) => true,
-        Body::Adjustment(adjustment) => adjustment.credits.is_positive(),
-        Body::Debit(_)
-        | Body::Unrated(_)
-        | Body::Quarantined(_)
-        | Body::LotVoided(_)
-        | Body::LotActivated(_)
-        | Body::LotInGrace(_)
-        | Body::LotExpired(_) => false,
+/// The entry that a command wants reversed, from the record that it carries.
+fn original<'a>(command: &'a Command<'_>) -> Result<Option<Entry<'a>>, Reason> {
+    let CommandBody::Reverse { entry, record } = &command.body else {
+        return Ok(None);
     };
-    opens.then_some(LotId(entry.sequence.0))
+    match wire::decode_ledger(record) {
+        Ok(LedgerRecord::Entry(original))
+            if original.number == *entry && original.account == command.account =>
+        {
+            Ok(Some(original))
+        }
+        Ok(_) | Err(_) => Err(Reason::NotACharge),
+    }
+}
+
+/// What a command is unique within: its hold, the entry that it reverses, or its account.
+fn identity_of(command: &Command<'_>, original: Option<&Entry<'_>>) -> IdentityKey {
+    match (command.body.hold(), original) {
+        (Some(hold), _) => IdentityKey::of_command(&hold_scope(hold), &command.id),
+        (None, Some(original)) => {
+            IdentityKey::of_command(&command.account, &reversal_id(original.number))
+        }
+        (None, None) => IdentityKey::of_command(&command.account, &command.id),
+    }
 }

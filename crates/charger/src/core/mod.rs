@@ -6,6 +6,7 @@
 //! made again from the ledger ([`crate::recover`]): nothing here is ever undone by hand.
 
 mod command;
+mod plans;
 mod time;
 mod usage;
 mod waiting;
@@ -150,9 +151,9 @@ impl PartitionCore {
     pub fn take(&mut self, record: &Record<'_>, prices: &Prices) -> Result<(), Halt> {
         let topic = record.at.topic;
         let ticket = self.batch.take(topic, record.offset)?;
-        self.advance(topic, record.appended_at)?;
+        self.advance(topic, record.appended_at, prices)?;
         let ending = match topic {
-            Topic::LedgerCommands => self.command(record)?,
+            Topic::LedgerCommands => self.command(record, prices)?,
             _ => self.usage(record, prices)?,
         };
         self.batch.end(ticket, ending);
@@ -216,10 +217,17 @@ impl PartitionCore {
         self.outgoing.drain(self.partition, write)
     }
 
-    /// Writes an entry: to the ledger, to the state, and its identity to the index.
+    /// Writes an entry: to the ledger, to the state, its identity to the index, and what the account's
+    /// owner is to be told.
     fn write(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {
         self.outgoing.ledger(&entry.account, |out| wire::encode_entry(entry, out));
-        self.state.apply(entry)?;
+        let events = self.state.apply(entry)?;
+        for event in &events {
+            let mut bytes = Vec::new();
+            wire::encode_account_event(event, &mut bytes);
+            let to = self.here(Topic::AccountEvents);
+            self.outgoing.other(to, entry.account.as_bytes(), bytes, Vec::new());
+        }
         if let Some(remember) = entry.remember() {
             remember_in(&mut self.identity, &remember, entry.recorded_at.day());
         }

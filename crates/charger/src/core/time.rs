@@ -4,14 +4,21 @@ use domain::{Offset, Timestamp, Topic};
 use ledger::Cause;
 use ledger::decide::{self, Moment};
 
+use super::plans::facts_of_timer;
 use super::{Halt, PartitionCore};
+use crate::Prices;
 
 impl PartitionCore {
     /// Ledger time follows the inputs' own times, and what is due before this record fires first.
-    pub(super) fn advance(&mut self, topic: Topic, appended_at: Timestamp) -> Result<(), Halt> {
+    pub(super) fn advance(
+        &mut self,
+        topic: Topic,
+        appended_at: Timestamp,
+        prices: &Prices,
+    ) -> Result<(), Halt> {
         self.horizon.read(topic, appended_at);
         self.ledger_time = self.ledger_time.max(appended_at);
-        self.fire_timers()
+        self.fire_timers(prices)
     }
 
     /// An input was seen to hold nothing more: everything up to `next` was delivered (offsets
@@ -19,15 +26,21 @@ impl PartitionCore {
     ///
     /// # Errors
     /// [`Halt`], as for a record.
-    pub fn drained(&mut self, topic: Topic, next: Offset, now: Timestamp) -> Result<(), Halt> {
+    pub fn drained(
+        &mut self,
+        topic: Topic,
+        next: Offset,
+        now: Timestamp,
+        prices: &Prices,
+    ) -> Result<(), Halt> {
         if next > self.next(topic) {
             self.batch.pass(topic, next)?;
         }
         self.horizon.drained(topic, now);
-        self.fire_timers()
+        self.fire_timers(prices)
     }
 
-    fn fire_timers(&mut self) -> Result<(), Halt> {
+    fn fire_timers(&mut self, prices: &Prices) -> Result<(), Halt> {
         let up_to = self.horizon.timers_up_to();
         while let Some(timer) = self.state.due(up_to) {
             self.ledger_time = self.ledger_time.max(up_to);
@@ -37,10 +50,11 @@ impl PartitionCore {
                 cause: Cause::Timer { due: timer.due },
             };
             let account = self.state.account(&timer.account);
-            let entry = decide::timer(account, &timer.account, timer.kind, timer.lot, moment);
+            let facts = facts_of_timer(account, prices, timer.kind, timer.due);
+            let entry = decide::timer(account, &timer.account, timer.kind, facts, moment);
             match entry {
                 Some(entry) => self.write(&entry)?,
-                // `due` gives only timers whose lot still waits for them.
+                // `due` gives only timers whose subject still waits for them.
                 None => break,
             }
         }

@@ -9,9 +9,10 @@ use eventlog::Record;
 use flow::Ending;
 use identity::Search;
 use ledger::decide::{self, Charge, Moment};
-use ledger::{Cause, Entry, ExceptionKind, Quarantined, Unrated};
+use ledger::{Cause, Entry, ExceptionKind, HoldId, HoldName, Quarantined, Unrated};
 use wire::{DeadLetter, Decoded};
 
+use super::plans::facts;
 use super::{Halt, PartitionCore, entry_at};
 use crate::Prices;
 
@@ -58,19 +59,23 @@ impl PartitionCore {
             let held = Held { reason: Reason::TooLate, conflicts_with: None };
             return self.quarantine(record, event, held);
         }
-        let moment = self.moment(record);
-        self.charge(decoded, prices, moment)
+        self.charge(decoded, record, prices)
     }
 
     fn charge(
         &mut self,
         decoded: Decoded<'_>,
+        record: &Record<'_>,
         prices: &Prices,
-        moment: Moment,
     ) -> Result<Ending, Halt> {
         let Decoded { event, content, .. } = decoded;
+        self.ensure_plan(&event.account, prices)?;
+        let moment = self.moment(record);
         let account = self.state.account(&event.account);
-        let (entry, ending) = price(account, Priced { event, content, plan: None }, prices, moment);
+        let plan = account.plan().and_then(|plan| plan.plan_at(event.time));
+        let plan = plan.map(|plan| Text::Owned(plan.to_owned()));
+        let priced = Priced { event, content, plan };
+        let (entry, ending) = self.price(account, priced, prices, moment);
         if let Ending::Unrated = ending {
             self.note_reason(&entry);
         }
@@ -181,43 +186,56 @@ pub(super) struct Priced<'a> {
     pub(super) plan: Option<Text<'a>>,
 }
 
-/// Prices an event and decides its entry: a debit, or unrated when no price covers it.
-pub(super) fn price<'a>(
-    account: &ledger::Account,
-    priced: Priced<'a>,
-    prices: &Prices,
-    moment: Moment,
-) -> (Entry<'a>, Ending) {
-    let Priced { event, content, plan } = priced;
-    match rating::rate(&prices.catalogue, &event, plan.as_deref()) {
-        Ok(rating) => {
-            let ending = Ending::Debit {
-                credits: rating.credits,
-                vendor_cost: rating.vendor_cost.unwrap_or(Money::ZERO),
-            };
-            let charge = Charge {
-                event,
-                content,
-                plan,
-                rate_card: rating.rate_card,
-                catalogue: prices.next,
-                lines: rating.lines.iter().map(RateLine::from).collect(),
-                credits: rating.credits,
-                residual: rating.residual,
-                resolves: None,
-            };
-            (decide::debit(account, charge, moment), ending)
+impl PartitionCore {
+    /// Prices an event and decides its entry: a debit, or unrated when no price covers it.
+    pub(super) fn price<'a>(
+        &self,
+        account: &ledger::Account,
+        priced: Priced<'a>,
+        prices: &Prices,
+        moment: Moment,
+    ) -> (Entry<'a>, Ending) {
+        let Priced { event, content, plan } = priced;
+        match rating::rate(&prices.catalogue, &event, plan.as_deref()) {
+            Ok(rating) => {
+                let ending = Ending::Debit {
+                    credits: rating.credits,
+                    vendor_cost: rating.vendor_cost.unwrap_or(Money::ZERO),
+                };
+                let hold = self.hold_of(account, &event);
+                let repays = hold.is_none() || facts(account, prices, moment.ledger_time).repays();
+                let charge = Charge {
+                    event,
+                    content,
+                    plan,
+                    rate_card: rating.rate_card,
+                    catalogue: prices.next,
+                    lines: rating.lines.iter().map(RateLine::from).collect(),
+                    credits: rating.credits,
+                    residual: rating.residual,
+                    resolves: None,
+                    hold,
+                    repays,
+                };
+                (decide::debit(account, charge, moment), ending)
+            }
+            Err(why) => {
+                let unrated = Unrated {
+                    event,
+                    content,
+                    plan,
+                    reason: why.reason,
+                    item: why.item.and_then(|item| u16::try_from(item).ok()),
+                };
+                (decide::unrated(account, unrated, moment), Ending::Unrated)
+            }
         }
-        Err(why) => {
-            let unrated = Unrated {
-                event,
-                content,
-                plan,
-                reason: why.reason,
-                item: why.item.and_then(|item| u16::try_from(item).ok()),
-            };
-            (decide::unrated(account, unrated, moment), Ending::Unrated)
-        }
+    }
+
+    /// The hold that an event names, when it is one of its account.
+    fn hold_of(&self, account: &ledger::Account, event: &UsageEvent<'_>) -> Option<HoldId> {
+        let name: HoldName = event.hold.as_deref()?.parse().ok()?;
+        (name.partition == self.partition && account.hold(name.hold).is_some()).then_some(name.hold)
     }
 }
 

@@ -5,7 +5,7 @@ use flow::Ending;
 use ledger::decide::Moment;
 use ledger::{Body, Cause};
 
-use super::usage::{Priced, price};
+use super::usage::Priced;
 use super::{Halt, PartitionCore};
 use crate::Prices;
 
@@ -35,7 +35,7 @@ impl PartitionCore {
                 cause: Cause::Catalogue { next: prices.next },
             };
             let account = self.state.account(&waiting.event.account);
-            let (mut entry, ending) = price(account, priced, prices, moment);
+            let (mut entry, ending) = self.price(account, priced, prices, moment);
             let Body::Debit(debit) = &mut entry.body else { continue };
             debit.resolves = Some(unrated);
             self.write(&entry)?;

@@ -3,13 +3,30 @@
 //!
 //! Texts borrow: from the input while an entry is being made, from the record while it is read.
 
+mod controls;
+mod holds;
+mod lots;
+mod plans;
+mod usage;
+
 use domain::{
-    CatalogueId, ContentHash, Credits, Currency, EntryNumber, LotId, Money, Offset, RateLine,
-    Reason, Sequence, Text, Timestamp, Topic, UsageEvent,
+    ContentHash, Credits, EntryNumber, LotId, Money, Offset, Outcome, Sequence, Text, Timestamp,
+    Topic,
 };
 use smallvec::SmallVec;
 
 use crate::Category;
+
+pub use controls::{
+    BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, NoticesSet, Refunded, Reversed,
+};
+pub use holds::{
+    Freed, HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
+    HoldUse, Limit, Lost, Return, ReturnTo,
+};
+pub use lots::{Adjustment, Grant, LotActivated, LotClosed, LotExpiring, LotInGrace, RolledOver};
+pub use plans::{Billed, PlanAssigned, PlanGrant, PlanRenewed, PlanScheduled};
+pub use usage::{Debit, Quarantined, Unrated};
 
 /// One entry of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +41,41 @@ pub struct Entry<'a> {
     /// The account's balance after it.
     pub after: Balance,
     pub body: Body<'a>,
+}
+
+impl Entry<'_> {
+    /// The lot that it opens, if it opens one; it is named by the entry's sequence number.
+    pub fn opens(&self) -> Option<LotId> {
+        let opens = match &self.body {
+            Body::Grant(_) | Body::RolledOver(_) => true,
+            Body::Adjustment(adjustment) => adjustment.credits.is_positive(),
+            Body::PlanAssigned(assigned) => assigned.grant.is_some(),
+            Body::PlanRenewed(renewed) => renewed.grant.is_some(),
+            Body::Reversed(reversed) => reversed.lot.is_positive(),
+            Body::HoldEnded(ended) => ended.freed.lot.is_positive(),
+            Body::Debit(debit) => {
+                let freed = debit.hold.as_deref().and_then(|used| used.freed.as_ref());
+                freed.is_some_and(|freed| freed.lot.is_positive())
+            }
+            Body::Unrated(_)
+            | Body::Quarantined(_)
+            | Body::LotVoided(_)
+            | Body::LotActivated(_)
+            | Body::LotInGrace(_)
+            | Body::LotExpired(_)
+            | Body::LotExpiring(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::PlanScheduled(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_) => false,
+        };
+        opens.then_some(LotId(self.sequence.0))
+    }
 }
 
 /// What made the charger write an entry.
@@ -65,9 +117,54 @@ pub enum Body<'a> {
     LotActivated(LotActivated),
     LotInGrace(LotInGrace),
     LotExpired(LotClosed<'a>),
+    HoldReserved(Box<HoldReserved<'a>>),
+    HoldRefused(Box<HoldRefused<'a>>),
+    HoldCaptured(Box<HoldCaptured<'a>>),
+    HoldExtended(Box<HoldExtended<'a>>),
+    HoldEnded(Box<HoldEnded<'a>>),
+    PlanAssigned(Box<PlanAssigned<'a>>),
+    PlanScheduled(Box<PlanScheduled<'a>>),
+    PlanRenewed(Box<PlanRenewed<'a>>),
+    RolledOver(RolledOver),
+    BudgetSet(Box<BudgetSet<'a>>),
+    BudgetRemoved(Box<BudgetRemoved<'a>>),
+    NoticesSet(Box<NoticesSet<'a>>),
+    Refunded(Box<Refunded<'a>>),
+    Reversed(Box<Reversed<'a>>),
+    LotExpiring(LotExpiring),
 }
 
 impl Body<'_> {
+    /// How the input that caused the entry ended.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Debit(_) => Outcome::Debit,
+            Self::Unrated(_) => Outcome::Unrated,
+            Self::Quarantined(_) => Outcome::Quarantined,
+            Self::HoldRefused(_) => Outcome::Refused,
+            Self::Grant(_)
+            | Self::Adjustment(_)
+            | Self::LotVoided(_)
+            | Self::LotActivated(_)
+            | Self::LotInGrace(_)
+            | Self::LotExpired(_)
+            | Self::HoldReserved(_)
+            | Self::HoldCaptured(_)
+            | Self::HoldExtended(_)
+            | Self::HoldEnded(_)
+            | Self::PlanAssigned(_)
+            | Self::PlanScheduled(_)
+            | Self::PlanRenewed(_)
+            | Self::RolledOver(_)
+            | Self::BudgetSet(_)
+            | Self::BudgetRemoved(_)
+            | Self::NoticesSet(_)
+            | Self::Refunded(_)
+            | Self::Reversed(_)
+            | Self::LotExpiring(_) => Outcome::Applied,
+        }
+    }
+
     /// The kind's name in tables and answers.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -80,12 +177,27 @@ impl Body<'_> {
             Self::LotActivated(_) => "lot_activated",
             Self::LotInGrace(_) => "lot_in_grace",
             Self::LotExpired(_) => "lot_expired",
+            Self::HoldReserved(_) => "hold_reserved",
+            Self::HoldRefused(_) => "hold_refused",
+            Self::HoldCaptured(_) => "hold_captured",
+            Self::HoldExtended(_) => "hold_extended",
+            Self::HoldEnded(ended) => ended.how.kind(),
+            Self::PlanAssigned(_) => "plan_assigned",
+            Self::PlanScheduled(_) => "plan_scheduled",
+            Self::PlanRenewed(_) => "plan_renewed",
+            Self::RolledOver(_) => "rolled_over",
+            Self::BudgetSet(_) => "budget_set",
+            Self::BudgetRemoved(_) => "budget_removed",
+            Self::NoticesSet(_) => "notices_set",
+            Self::Refunded(_) => "refunded",
+            Self::Reversed(_) => "reversed",
+            Self::LotExpiring(_) => "lot_expiring",
         }
     }
 }
 
 /// Credits taken from one lot, and what had been paid for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Draw {
     pub lot: LotId,
     pub category: Category,
@@ -98,53 +210,6 @@ pub struct Draw {
 /// The draws of one entry; nearly always one.
 pub type Draws = SmallVec<[Draw; 2]>;
 
-/// A charge that proves itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Debit<'a> {
-    /// The event as it was priced, pools disjoint.
-    pub event: UsageEvent<'a>,
-    pub content: ContentHash,
-    /// The plan that the account had at the event's time.
-    pub plan: Option<Text<'a>>,
-    pub rate_card: CatalogueId,
-    /// The catalogue in use: the next offset after the last version that was known.
-    pub catalogue: Offset,
-    /// One per item, in order; their credits sum to `credits`.
-    pub lines: Vec<RateLine>,
-    pub credits: Credits,
-    /// exact − charged, half-even to 12 decimals.
-    pub residual: Credits,
-    /// In draw-down order; with `overage` they sum to `credits`.
-    pub draws: Draws,
-    /// What the lots did not cover.
-    pub overage: Credits,
-    /// The unrated entry that this charge settles, when its price came later.
-    pub resolves: Option<EntryNumber>,
-}
-
-/// Usage that no price covers yet: kept whole, to be charged once one does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unrated<'a> {
-    pub event: UsageEvent<'a>,
-    pub content: ContentHash,
-    pub plan: Option<Text<'a>>,
-    pub reason: Reason,
-    /// The item that has no price; `None` when it is the event as a whole.
-    pub item: Option<u16>,
-}
-
-/// A record that is held back for a person to look at, with its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quarantined<'a> {
-    pub source: Text<'a>,
-    pub id: Text<'a>,
-    pub time: Timestamp,
-    pub reason: Reason,
-    /// The entry that took the identity first, in a conflict.
-    pub conflicts_with: Option<EntryNumber>,
-    pub record: std::borrow::Cow<'a, [u8]>,
-}
-
 /// Who did something by hand, and the command that said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByHand<'a> {
@@ -153,71 +218,6 @@ pub struct ByHand<'a> {
     pub content: ContentHash,
     pub actor: Text<'a>,
     pub reason: Text<'a>,
-}
-
-/// Credits added. The lot is named by this entry's sequence number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant<'a> {
-    pub by: ByHand<'a>,
-    pub credits: Credits,
-    pub category: Category,
-    pub priority: u8,
-    pub effective: Timestamp,
-    pub expires: Option<Timestamp>,
-    pub paid: Money,
-    pub currency: Option<Currency>,
-    /// Whether it waits for its effective time.
-    pub pending: bool,
-    /// Overage that the new lot repays at once.
-    pub repays: Option<Draw>,
-}
-
-/// A change by hand: negative draws lots (and then overage) as a debit does, positive grants a
-/// promotional lot without expiry, named by this entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adjustment<'a> {
-    pub by: ByHand<'a>,
-    /// Positive adds, negative takes.
-    pub credits: Credits,
-    pub draws: Draws,
-    /// What a negative adjustment took past the lots.
-    pub overage: Credits,
-    /// Overage that a positive adjustment repays at once.
-    pub repays: Option<Draw>,
-}
-
-/// A pending lot became effective.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LotActivated {
-    pub lot: LotId,
-    pub category: Category,
-    pub credits: Credits,
-    pub repays: Option<Draw>,
-}
-
-/// A lot passed its expiry with something left in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LotInGrace {
-    pub lot: LotId,
-    pub category: Category,
-    pub credits: Credits,
-}
-
-/// Credits left in a lot were forfeited (expired, dated at the expiry) or removed (voided).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LotClosed<'a> {
-    /// `None` for an expiry, which no person did.
-    pub by: Option<ByHand<'a>>,
-    pub lot: LotId,
-    pub category: Category,
-    /// How much; a void may take a part.
-    pub credits: Credits,
-    /// The share of the total paid that goes with it.
-    pub revenue: Money,
-    /// Whether the lot was pending: then the balance does not change.
-    pub pending: bool,
-    /// Whether the lot was in grace.
-    pub in_grace: bool,
 }
 
 /// A partition took a newer catalogue into use; written before its first use.

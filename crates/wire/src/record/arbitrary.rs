@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use calendar::{Window, Zone};
 use domain::{
     ALL_POOLS, Attributes, CatalogueId, ContentHash, Credits, Currency, EntryNumber, HoldAction,
     Item, LotId, Measure, Money, Offset, Outcome, Partition, Pool, Pools, PriceRef, Quantity,
@@ -12,19 +13,29 @@ use domain::{
     Topic, TopicPartition, Traffic, UsageEvent, limits,
 };
 use ledger::{
-    Adjustment, Balance, Body, ByHand, CatalogueAdopted, Category, Cause, Command, CommandBody,
-    Counts, Debit, Draw, Draws, Entry, Exception, ExceptionKind, Grant, GrantTerms, LotActivated,
-    LotClosed, LotInGrace, Quarantined, Seal, SourceRange, Unrated,
+    Adjustment, Balance, Body, ByHand, CatalogueAdopted, Category, Cause, Counts, Debit, Draw,
+    Draws, Entry, Exception, ExceptionKind, Grant, HoldId, LotActivated, LotClosed, LotExpiring,
+    LotInGrace, Quarantined, RolledOver, Seal, SourceRange, Unrated,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{CatalogueVersion, DeadLetter, DocumentKind, Reply, ReplyOutcome, document_hash};
+use super::{CatalogueVersion, DeadLetter, DocumentKind, document_hash};
+
+mod commands;
+mod controls;
+mod holds;
+mod plans;
+
+pub use commands::{account_event, command, command_bodies, command_body, reply};
+pub use controls::budget_terms;
+pub use holds::scope;
 
 const WORDS: &[&str] =
     &["acct_42", "/chat/eu-1", "req_8f2c", "gpt-4o", "openai", "research-agent", "ü"];
+const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe"];
 
 /// An input's text: some words of the field, some of any letters; never empty.
 ///
@@ -81,6 +92,18 @@ fn lot() -> impl Strategy<Value = LotId> {
     count().prop_map(LotId)
 }
 
+fn hold() -> impl Strategy<Value = HoldId> {
+    entry_number().prop_map(HoldId)
+}
+
+fn zone() -> impl Strategy<Value = Zone> {
+    select(ZONES).prop_map(|name| name.parse().unwrap_or_default())
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    (time(), time()).prop_map(|(start, end)| Window { start, end })
+}
+
 fn count() -> impl Strategy<Value = u64> {
     prop_oneof![0_u64..100, 0_u64..=i64::MAX.unsigned_abs()]
 }
@@ -98,7 +121,7 @@ pub fn reason() -> impl Strategy<Value = Reason> {
 }
 
 fn topic() -> impl Strategy<Value = Topic> {
-    select(&Topic::ALL[..])
+    select(&Topic::IN_RECORDS[..])
 }
 
 fn category() -> impl Strategy<Value = Category> {
@@ -243,10 +266,12 @@ prop_compose! {
         (credits, residual, overage) in (credits(), credits(), credits()),
         draws in draws(),
         resolves in option::of(entry_number()),
+        hold in option::of(holds::used()),
+        budgets in controls::budget_uses(),
     ) -> Debit<'static> {
         Debit {
             event, content, plan, rate_card, catalogue, lines, credits, residual, draws, overage,
-            resolves,
+            resolves, hold: hold.map(Box::new), budgets,
         }
     }
 }
@@ -319,11 +344,21 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn rolled_over()(
+        (from, category, priority) in (lot(), category(), any::<u8>()),
+        (credits, paid, currency) in (credits(), money(), option::of(currency())),
+        (effective, expires) in (time(), time()),
+    ) -> RolledOver {
+        RolledOver { from, category, priority, credits, paid, currency, effective, expires }
+    }
+}
+
 /// A body of each kind.
 pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
     prop_oneof![
         debit(account.clone()).prop_map(|debit| Body::Debit(Box::new(debit))).boxed(),
-        unrated(account).prop_map(|unrated| Body::Unrated(Box::new(unrated))).boxed(),
+        unrated(account.clone()).prop_map(|unrated| Body::Unrated(Box::new(unrated))).boxed(),
         quarantined().prop_map(Body::Quarantined).boxed(),
         grant().prop_map(Body::Grant).boxed(),
         adjustment().prop_map(Body::Adjustment).boxed(),
@@ -337,6 +372,15 @@ pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
             LotInGrace { lot, category, credits }
         )),
         closed().prop_map(Body::LotExpired).boxed(),
+        (lot(), category(), credits(), time())
+            .prop_map(|(lot, category, credits, expires)| {
+                Body::LotExpiring(LotExpiring { lot, category, credits, expires })
+            })
+            .boxed(),
+        rolled_over().prop_map(Body::RolledOver).boxed(),
+        holds::body(),
+        plans::body(),
+        controls::body(account),
     ]
 }
 
@@ -400,66 +444,6 @@ prop_compose! {
 prop_compose! {
     pub fn adopted()(next in offset(), hash: [u8; 32], recorded_at in time()) -> CatalogueAdopted {
         CatalogueAdopted { next, hash, recorded_at }
-    }
-}
-
-prop_compose! {
-    fn terms()(
-        credits in credits(),
-        (category, priority) in (category(), any::<u8>()),
-        (effective, expires) in (option::of(time()), option::of(time())),
-        (paid, currency) in (money(), option::of(currency())),
-    ) -> GrantTerms {
-        GrantTerms { credits, category, priority, effective, expires, paid, currency }
-    }
-}
-
-fn command_body() -> impl Strategy<Value = CommandBody> {
-    prop_oneof![
-        terms().prop_map(CommandBody::Grant),
-        credits().prop_map(|credits| CommandBody::Adjust { credits }),
-        (lot(), option::of(credits()))
-            .prop_map(|(lot, credits)| CommandBody::Void { lot, credits }),
-    ]
-}
-
-prop_compose! {
-    pub fn command()(
-        (account, id, actor, reason) in (name(), name(), name(), text()),
-        deadline in option::of(time()),
-        correlation: u64,
-        body in command_body(),
-    ) -> Command<'static> {
-        Command { account, id, actor, reason, deadline, correlation, body }
-    }
-}
-
-fn outcome() -> impl Strategy<Value = ReplyOutcome<'static>> {
-    prop_oneof![
-        (entry_number(), option::of(lot()), balance())
-            .prop_map(|(entry, lot, after)| ReplyOutcome::Applied { entry, lot, after }),
-        (entry_number(), balance()).prop_map(|(entry, now)| ReplyOutcome::Repeated { entry, now }),
-        (reason(), option::of(entry_number()), balance()).prop_map(
-            |(reason, conflicts_with, now)| {
-                ReplyOutcome::Refused { reason, conflicts_with, now }
-            }
-        ),
-        (reason(), text(), text()).prop_map(|(reason, field, value)| ReplyOutcome::BadCommand {
-            reason,
-            field,
-            value
-        }),
-    ]
-}
-
-prop_compose! {
-    pub fn reply()(
-        (account, command) in (text(), text()),
-        (correlation, partition) in any::<(u64, u32)>(),
-        ledger_time in time(),
-        outcome in outcome(),
-    ) -> Reply<'static> {
-        Reply { account, command, correlation, partition: Partition(partition), ledger_time, outcome }
     }
 }
 

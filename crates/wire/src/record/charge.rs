@@ -1,12 +1,15 @@
 //! Bodies that an event brings: debit, unrated, quarantined.
 
 use domain::{PriceRef, RateLine, RuleId};
-use ledger::{Debit, Draw, Draws, Quarantined, Unrated};
+use ledger::{BudgetUses, Debit, Draw, Draws, Quarantined, Unrated};
 
 use crate::avro::Writer;
+use crate::record::controls::{read_budget_uses, write_budget_uses};
 use crate::record::event;
 use crate::record::fields::{Bound, Fields};
+use crate::record::holds::{read_use, write_use};
 use crate::record::limits;
+use crate::record::schema::EntryVersion;
 
 const LINES: Bound = Bound { elements_max: limits::ITEMS, element_bytes_min: 6 };
 const DRAWS: Bound = Bound { elements_max: limits::DRAWS, element_bytes_min: 6 };
@@ -24,6 +27,8 @@ pub(super) fn write_debit(writer: &mut Writer<'_>, debit: &Debit<'_>) {
     write_draws(writer, &debit.draws);
     writer.amount(debit.overage);
     writer.optional(debit.resolves, |writer, entry| writer.number(entry.0));
+    writer.optional(debit.hold.as_deref(), write_use);
+    write_budget_uses(writer, &debit.budgets);
 }
 
 #[inline]
@@ -69,8 +74,12 @@ pub(super) fn write_quarantined(writer: &mut Writer<'_>, quarantined: &Quarantin
 }
 
 #[inline]
-pub(super) fn read_debit<'a>(fields: &mut Fields<'a>, account: &'a str) -> Box<Debit<'a>> {
-    Box::new(Debit {
+pub(super) fn read_debit<'a>(
+    fields: &mut Fields<'a>,
+    account: &'a str,
+    version: EntryVersion,
+) -> Box<Debit<'a>> {
+    let mut debit = Box::new(Debit {
         event: event::read(fields, account),
         content: fields.content("content"),
         plan: fields.optional("plan", Fields::text),
@@ -79,10 +88,20 @@ pub(super) fn read_debit<'a>(fields: &mut Fields<'a>, account: &'a str) -> Box<D
         lines: fields.array("lines", LINES, read_line),
         credits: fields.amount("credits"),
         residual: fields.amount("residual"),
-        draws: read_draws(fields),
+        draws: read_draws(fields, "draws"),
         overage: fields.amount("overage"),
         resolves: fields.optional("resolves", Fields::entry_number),
-    })
+        hold: None,
+        budgets: BudgetUses::new(),
+    });
+    match version {
+        EntryVersion::V1 => {}
+        EntryVersion::V2 => {
+            debit.hold = fields.optional("hold", |fields, _| Box::new(read_use(fields)));
+            debit.budgets = read_budget_uses(fields);
+        }
+    }
+    debit
 }
 
 #[inline]
@@ -100,8 +119,8 @@ fn read_line(fields: &mut Fields<'_>) -> RateLine {
     }
 }
 
-pub(super) fn read_draws(fields: &mut Fields<'_>) -> Draws {
-    fields.array("draws", DRAWS, |fields| read_draw(fields, "draws"))
+pub(super) fn read_draws(fields: &mut Fields<'_>, field: &'static str) -> Draws {
+    fields.array(field, DRAWS, |fields| read_draw(fields, field))
 }
 
 #[inline]

@@ -6,8 +6,8 @@ use ledger::{Balance, Body, Cause, Entry};
 use crate::avro::Writer;
 use crate::record::error::RecordError;
 use crate::record::fields::Fields;
-use crate::record::schema::LEDGER_ENTRY_V1_FINGERPRINT;
-use crate::record::{charge, lots};
+use crate::record::schema::{EntryVersion, LEDGER_ENTRY_V2_FINGERPRINT};
+use crate::record::{charge, controls, holds, lots, plans};
 
 /// The places of the causes in their union.
 mod cause {
@@ -27,6 +27,23 @@ mod body {
     pub(super) const LOT_ACTIVATED: u8 = 6;
     pub(super) const LOT_IN_GRACE: u8 = 7;
     pub(super) const LOT_EXPIRED: u8 = 8;
+    pub(super) const LAST_OF_V1: u8 = LOT_EXPIRED;
+    // Since version 2.
+    pub(super) const HOLD_RESERVED: u8 = 9;
+    pub(super) const HOLD_REFUSED: u8 = 10;
+    pub(super) const HOLD_CAPTURED: u8 = 11;
+    pub(super) const HOLD_EXTENDED: u8 = 12;
+    pub(super) const HOLD_ENDED: u8 = 13;
+    pub(super) const PLAN_ASSIGNED: u8 = 14;
+    pub(super) const PLAN_SCHEDULED: u8 = 15;
+    pub(super) const PLAN_RENEWED: u8 = 16;
+    pub(super) const ROLLED_OVER: u8 = 17;
+    pub(super) const BUDGET_SET: u8 = 18;
+    pub(super) const BUDGET_REMOVED: u8 = 19;
+    pub(super) const NOTICES_SET: u8 = 20;
+    pub(super) const REFUNDED: u8 = 21;
+    pub(super) const REVERSED: u8 = 22;
+    pub(super) const LOT_EXPIRING: u8 = 23;
 }
 
 /// Appends an entry to `out` as an Avro single-object record.
@@ -35,7 +52,7 @@ mod body {
 pub fn encode_entry(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let writer = &mut writer;
-    writer.single_object_header(LEDGER_ENTRY_V1_FINGERPRINT);
+    writer.single_object_header(LEDGER_ENTRY_V2_FINGERPRINT);
     writer.number(entry.number.0);
     writer.string(&entry.account);
     writer.number(entry.sequence.0);
@@ -111,10 +128,74 @@ fn write_body(writer: &mut Writer<'_>, entry: &Entry<'_>) {
             writer.branch(body::LOT_EXPIRED);
             lots::write_closed(writer, closed);
         }
+        Body::HoldReserved(reserved) => {
+            writer.branch(body::HOLD_RESERVED);
+            holds::write_reserved(writer, reserved);
+        }
+        Body::HoldRefused(refused) => {
+            writer.branch(body::HOLD_REFUSED);
+            holds::write_refused(writer, refused);
+        }
+        Body::HoldCaptured(captured) => {
+            writer.branch(body::HOLD_CAPTURED);
+            holds::write_captured(writer, captured);
+        }
+        Body::HoldExtended(extended) => {
+            writer.branch(body::HOLD_EXTENDED);
+            holds::write_extended(writer, extended);
+        }
+        Body::HoldEnded(ended) => {
+            writer.branch(body::HOLD_ENDED);
+            holds::write_ended(writer, ended);
+        }
+        Body::PlanAssigned(assigned) => {
+            writer.branch(body::PLAN_ASSIGNED);
+            plans::write_assigned(writer, assigned);
+        }
+        Body::PlanScheduled(scheduled) => {
+            writer.branch(body::PLAN_SCHEDULED);
+            plans::write_scheduled(writer, scheduled);
+        }
+        Body::PlanRenewed(renewed) => {
+            writer.branch(body::PLAN_RENEWED);
+            plans::write_renewed(writer, renewed);
+        }
+        Body::RolledOver(rolled_over) => {
+            writer.branch(body::ROLLED_OVER);
+            lots::write_rolled_over(writer, rolled_over);
+        }
+        Body::BudgetSet(set) => {
+            writer.branch(body::BUDGET_SET);
+            controls::write_set(writer, set);
+        }
+        Body::BudgetRemoved(removed) => {
+            writer.branch(body::BUDGET_REMOVED);
+            controls::write_removed(writer, removed);
+        }
+        Body::NoticesSet(notices) => {
+            writer.branch(body::NOTICES_SET);
+            controls::write_notices(writer, notices);
+        }
+        Body::Refunded(refunded) => {
+            writer.branch(body::REFUNDED);
+            controls::write_refunded(writer, refunded);
+        }
+        Body::Reversed(reversed) => {
+            debug_assert!(of_the_entry(&reversed.debit.event));
+            writer.branch(body::REVERSED);
+            controls::write_reversed(writer, reversed);
+        }
+        Body::LotExpiring(expiring) => {
+            writer.branch(body::LOT_EXPIRING);
+            lots::write_expiring(writer, expiring);
+        }
     }
 }
 
-pub(super) fn read(mut fields: Fields<'_>) -> Result<Entry<'_>, RecordError> {
+pub(super) fn read(
+    mut fields: Fields<'_>,
+    version: EntryVersion,
+) -> Result<Entry<'_>, RecordError> {
     let number = fields.entry_number("number");
     let account = fields.str("account");
     let entry = Entry {
@@ -124,7 +205,7 @@ pub(super) fn read(mut fields: Fields<'_>) -> Result<Entry<'_>, RecordError> {
         recorded_at: fields.time("recorded_at"),
         cause: read_cause(&mut fields),
         after: read_balance(&mut fields),
-        body: read_body(&mut fields, account),
+        body: read_body(&mut fields, account, version),
     };
     fields.end(entry)
 }
@@ -153,9 +234,13 @@ pub(super) fn read_balance(fields: &mut Fields<'_>) -> Balance {
     }
 }
 
-fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str) -> Body<'a> {
-    match fields.branch("body") {
-        body::DEBIT => Body::Debit(charge::read_debit(fields, account)),
+fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str, version: EntryVersion) -> Body<'a> {
+    let branch = fields.branch("body");
+    if version == EntryVersion::V1 && branch > body::LAST_OF_V1 {
+        fields.no_such_branch("body");
+    }
+    match branch {
+        body::DEBIT => Body::Debit(charge::read_debit(fields, account, version)),
         body::UNRATED => Body::Unrated(charge::read_unrated(fields, account)),
         body::QUARANTINED => Body::Quarantined(charge::read_quarantined(fields)),
         body::GRANT => Body::Grant(lots::read_grant(fields)),
@@ -164,6 +249,21 @@ fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str) -> Body<'a> {
         body::LOT_ACTIVATED => Body::LotActivated(lots::read_activated(fields)),
         body::LOT_IN_GRACE => Body::LotInGrace(lots::read_in_grace(fields)),
         body::LOT_EXPIRED => Body::LotExpired(lots::read_closed(fields)),
+        body::HOLD_RESERVED => Body::HoldReserved(holds::read_reserved(fields)),
+        body::HOLD_REFUSED => Body::HoldRefused(holds::read_refused(fields)),
+        body::HOLD_CAPTURED => Body::HoldCaptured(holds::read_captured(fields)),
+        body::HOLD_EXTENDED => Body::HoldExtended(holds::read_extended(fields)),
+        body::HOLD_ENDED => Body::HoldEnded(holds::read_ended(fields)),
+        body::PLAN_ASSIGNED => Body::PlanAssigned(plans::read_assigned(fields)),
+        body::PLAN_SCHEDULED => Body::PlanScheduled(plans::read_scheduled(fields)),
+        body::PLAN_RENEWED => Body::PlanRenewed(plans::read_renewed(fields)),
+        body::ROLLED_OVER => Body::RolledOver(lots::read_rolled_over(fields)),
+        body::BUDGET_SET => Body::BudgetSet(controls::read_set(fields)),
+        body::BUDGET_REMOVED => Body::BudgetRemoved(controls::read_removed(fields)),
+        body::NOTICES_SET => Body::NoticesSet(controls::read_notices(fields)),
+        body::REFUNDED => Body::Refunded(controls::read_refunded(fields)),
+        body::REVERSED => Body::Reversed(controls::read_reversed(fields, account)),
+        body::LOT_EXPIRING => Body::LotExpiring(lots::read_expiring(fields)),
         _ => {
             fields.no_such_branch("body");
             Body::LotInGrace(lots::read_in_grace(fields))

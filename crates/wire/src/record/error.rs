@@ -41,6 +41,11 @@ pub(super) enum Flaw {
     BadCurrency,
     UnknownReason,
     RepeatedName,
+    BadKeyId,
+    BadSpan,
+    BadThreshold,
+    UnknownZone,
+    BytesTooLong,
     ContentDiffers,
 }
 
@@ -70,6 +75,11 @@ impl fmt::Display for Flaw {
             Self::BadCurrency => "a currency is not three capital letters",
             Self::UnknownReason => "a reason code that is not in the table",
             Self::RepeatedName => "a name stands twice",
+            Self::BadKeyId => "a key's id is not twelve lower-case letters and digits",
+            Self::BadSpan => "a stretch of time is longer than time",
+            Self::BadThreshold => "a threshold is not between 1 and 1,000 percent",
+            Self::UnknownZone => "a time zone that the IANA database does not have",
+            Self::BytesTooLong => "a record inside it is too large",
             Self::ContentDiffers => "the hash is not that of the document",
         })
     }
@@ -102,9 +112,12 @@ impl Flaw {
             Self::TextTooLong => Reason::TextTooLong,
             Self::ControlCharacter => Reason::BadText,
             Self::BadAmount => Reason::BadAmount,
-            Self::BadTime => Reason::BadTime,
+            Self::BadTime | Self::BadSpan => Reason::BadTime,
             Self::BadCurrency => Reason::BadCurrency,
-            Self::UnknownReason => Reason::BadValue,
+            Self::UnknownReason | Self::BadKeyId | Self::BadThreshold | Self::UnknownZone => {
+                Reason::BadValue
+            }
+            Self::BytesTooLong => Reason::RecordTooLarge,
             Self::RepeatedName => Reason::RepeatedField,
         }
     }

@@ -3,14 +3,16 @@
 
 use std::borrow::Cow;
 
+use calendar::{Period, Window, Zone};
 use domain::limits::{AMOUNT_MAX_UNITS, TEXT_BYTES_MAX};
 use domain::{
     ALL_POOLS, Amount, Attributes, CatalogueId, ContentHash, Currency, EntryNumber, HoldAction,
     LotId, Offset, Pool, Reason, SCALE, Sequence, Status, Text, Timestamp, Topic, Traffic,
 };
-use ledger::Category;
+use ledger::{Category, HoldEnding, HoldId, ReturnTo, When};
 
 use crate::avro::{self, AvroError, AvroResult, Blocks, Reader, Writer};
+use crate::record::access::Role;
 use crate::record::error::{Flaw, Malformed, RecordError};
 use crate::record::limits;
 use crate::record::version::DocumentKind;
@@ -71,9 +73,14 @@ words! {
     Status = Status::ALL;
     HoldAction = HoldAction::ALL;
     Pool = &ALL_POOLS;
-    Topic = &Topic::ALL;
+    Topic = &Topic::IN_RECORDS;
     Category = &Category::ALL;
     DocumentKind = &DocumentKind::ALL;
+    Role = &Role::ALL;
+    HoldEnding = &HoldEnding::ALL;
+    ReturnTo = &ReturnTo::ALL;
+    When = &When::ALL;
+    Period = &Period::ALL;
 }
 
 impl<'a> Fields<'a> {
@@ -153,6 +160,15 @@ impl<'a> Fields<'a> {
         Timestamp::from_micros(micros)
     }
 
+    /// A stretch of time whose end is a time again, whichever time it is added to.
+    pub(super) fn checked_span_micros(&mut self, field: &'static str) -> i64 {
+        let micros = self.long(field);
+        if !(-TIME_MICROS_MAX..=TIME_MICROS_MAX).contains(&micros) {
+            self.fail(field, Flaw::BadSpan);
+        }
+        micros
+    }
+
     #[inline(always)]
     pub(super) fn amount<A: Amount>(&mut self, field: &'static str) -> A {
         let bytes = self.reader.bytes();
@@ -222,6 +238,15 @@ impl<'a> Fields<'a> {
         Cow::Borrowed(self.named(field, bytes, &[]))
     }
 
+    /// Bytes within a limit for what comes in.
+    pub(super) fn checked_bytes(&mut self, field: &'static str, bytes_max: usize) -> Cow<'a, [u8]> {
+        let bytes = self.bytes(field);
+        if bytes.len() > bytes_max {
+            self.fail(field, Flaw::BytesTooLong);
+        }
+        bytes
+    }
+
     #[inline]
     pub(super) fn fixed<const N: usize>(&mut self, field: &'static str) -> [u8; N] {
         let bytes = self.reader.take(N);
@@ -240,6 +265,17 @@ impl<'a> Fields<'a> {
             self.fail(field, Flaw::BadCurrency);
             Currency::USD
         })
+    }
+
+    pub(super) fn zone(&mut self, field: &'static str) -> Zone {
+        self.str(field).parse().unwrap_or_else(|_| {
+            self.fail(field, Flaw::UnknownZone);
+            Zone::utc()
+        })
+    }
+
+    pub(super) fn window(&mut self, field: &'static str) -> Window {
+        Window { start: self.time(field), end: self.time(field) }
     }
 
     pub(super) fn reason(&mut self, field: &'static str) -> Reason {
@@ -267,6 +303,11 @@ impl<'a> Fields<'a> {
     #[inline(always)]
     pub(super) fn lot(&mut self, field: &'static str) -> LotId {
         LotId(self.number(field))
+    }
+
+    #[inline(always)]
+    pub(super) fn hold(&mut self, field: &'static str) -> HoldId {
+        HoldId(self.entry_number(field))
     }
 
     #[inline(always)]
@@ -415,6 +456,15 @@ impl Writer<'_> {
     #[inline]
     pub(super) fn time(&mut self, time: Timestamp) {
         self.long(time.micros());
+    }
+
+    pub(super) fn window(&mut self, window: Window) {
+        self.time(window.start);
+        self.time(window.end);
+    }
+
+    pub(super) fn currency(&mut self, currency: Currency) {
+        self.string(currency.as_str());
     }
 
     #[inline]

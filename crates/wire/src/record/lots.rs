@@ -1,19 +1,21 @@
 //! Bodies about lots: grants and adjustments by hand, and what becomes of a lot with time.
 
-use ledger::{Adjustment, ByHand, Draw, Grant, LotActivated, LotClosed, LotInGrace};
+use ledger::{
+    Adjustment, ByHand, Draw, Grant, LotActivated, LotClosed, LotExpiring, LotInGrace, RolledOver,
+};
 
 use crate::avro::Writer;
 use crate::record::charge::{read_draw, read_draws, write_draw, write_draws};
 use crate::record::fields::Fields;
 
-fn write_by(writer: &mut Writer<'_>, by: &ByHand<'_>) {
+pub(super) fn write_by(writer: &mut Writer<'_>, by: &ByHand<'_>) {
     writer.string(&by.command);
     writer.content(by.content);
     writer.string(&by.actor);
     writer.string(&by.reason);
 }
 
-fn read_by<'a>(fields: &mut Fields<'a>) -> ByHand<'a> {
+pub(super) fn read_by<'a>(fields: &mut Fields<'a>) -> ByHand<'a> {
     ByHand {
         command: fields.text("by.command"),
         content: fields.content("by.content"),
@@ -22,11 +24,11 @@ fn read_by<'a>(fields: &mut Fields<'a>) -> ByHand<'a> {
     }
 }
 
-fn write_repays(writer: &mut Writer<'_>, repays: Option<Draw>) {
+pub(super) fn write_repays(writer: &mut Writer<'_>, repays: Option<Draw>) {
     writer.optional(repays, write_draw);
 }
 
-fn read_repays(fields: &mut Fields<'_>) -> Option<Draw> {
+pub(super) fn read_repays(fields: &mut Fields<'_>) -> Option<Draw> {
     fields.optional("repays", read_draw)
 }
 
@@ -38,7 +40,7 @@ pub(super) fn write_grant(writer: &mut Writer<'_>, grant: &Grant<'_>) {
     writer.time(grant.effective);
     writer.optional(grant.expires, Writer::time);
     writer.amount(grant.paid);
-    writer.optional(grant.currency, |writer, currency| writer.string(currency.as_str()));
+    writer.optional(grant.currency, Writer::currency);
     writer.boolean(grant.pending);
     write_repays(writer, grant.repays);
 }
@@ -70,7 +72,7 @@ pub(super) fn read_adjustment<'a>(fields: &mut Fields<'a>) -> Adjustment<'a> {
     Adjustment {
         by: read_by(fields),
         credits: fields.amount("credits"),
-        draws: read_draws(fields),
+        draws: read_draws(fields, "draws"),
         overage: fields.amount("overage"),
         repays: read_repays(fields),
     }
@@ -125,5 +127,45 @@ pub(super) fn read_in_grace(fields: &mut Fields<'_>) -> LotInGrace {
         lot: fields.lot("lot"),
         category: fields.word("category"),
         credits: fields.amount("credits"),
+    }
+}
+
+pub(super) fn write_expiring(writer: &mut Writer<'_>, expiring: &LotExpiring) {
+    writer.number(expiring.lot.0);
+    writer.branch(expiring.category.code());
+    writer.amount(expiring.credits);
+    writer.time(expiring.expires);
+}
+
+pub(super) fn read_expiring(fields: &mut Fields<'_>) -> LotExpiring {
+    LotExpiring {
+        lot: fields.lot("lot"),
+        category: fields.word("category"),
+        credits: fields.amount("credits"),
+        expires: fields.time("expires"),
+    }
+}
+
+pub(super) fn write_rolled_over(writer: &mut Writer<'_>, rolled: &RolledOver) {
+    writer.number(rolled.from.0);
+    writer.branch(rolled.category.code());
+    writer.int(i32::from(rolled.priority));
+    writer.amount(rolled.credits);
+    writer.amount(rolled.paid);
+    writer.optional(rolled.currency, Writer::currency);
+    writer.time(rolled.effective);
+    writer.time(rolled.expires);
+}
+
+pub(super) fn read_rolled_over(fields: &mut Fields<'_>) -> RolledOver {
+    RolledOver {
+        from: fields.lot("from"),
+        category: fields.word("category"),
+        priority: fields.number("priority"),
+        credits: fields.amount("credits"),
+        paid: fields.amount("paid"),
+        currency: fields.optional("currency", Fields::currency),
+        effective: fields.time("effective"),
+        expires: fields.time("expires"),
     }
 }

@@ -1,20 +1,22 @@
 //! Replies to commands (`schemas/reply`).
+//!
+//! A reply lives for as long as somebody waits for it, so only one version is read: one of another
+//! is unknown, and whoever waited for it asks again and gets [`ReplyOutcome::Repeated`].
 
 use std::borrow::Cow;
 
-use domain::{Credits, EntryNumber, LotId, Partition, Reason, Text, Timestamp};
+use domain::{EntryNumber, Partition, Reason, Text, Timestamp};
 use ledger::Balance;
-use serde::{Deserialize, Serialize};
 
 use crate::avro::Writer;
 use crate::record::entry::{read_balance, write_balance};
 use crate::record::error::RecordError;
 use crate::record::fields::{Fields, open_one};
 use crate::record::limits::LEDGER_RECORD_BYTES_MAX;
-use crate::record::schema::REPLY_V1_FINGERPRINT;
+use crate::record::schema::REPLY_V2_FINGERPRINT;
 
 /// How a command ended, for whoever sent it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
     /// Empty when the command could not be read.
     pub account: Text<'a>,
@@ -30,24 +32,20 @@ pub struct Reply<'a> {
 }
 
 /// How it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplyOutcome<'a> {
     Applied {
         /// The entry that it made.
         entry: EntryNumber,
-        /// The lot that it granted.
-        lot: Option<LotId>,
-        /// The balance after the entry.
-        #[serde(with = "BalanceFields")]
-        after: Balance,
+        /// The entry's own record, so that the answer is a function of the entry alone. Reading it
+        /// is left to whoever answers.
+        record: Cow<'a, [u8]>,
     },
     /// The same command was carried out before.
     Repeated {
         /// The entry that it made then.
         entry: EntryNumber,
         /// The balance when the repetition was seen.
-        #[serde(with = "BalanceFields")]
         now: Balance,
     },
     Refused {
@@ -55,20 +53,10 @@ pub enum ReplyOutcome<'a> {
         /// The entry that another command with the same id made.
         conflicts_with: Option<EntryNumber>,
         /// The balance, which stays as it was.
-        #[serde(with = "BalanceFields")]
         now: Balance,
     },
     /// It could not be read and is among the dead letters.
     BadCommand { reason: Reason, field: Text<'a>, value: Text<'a> },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Balance")]
-struct BalanceFields {
-    settled: Credits,
-    overage: Credits,
-    held: Credits,
-    in_grace: Credits,
 }
 
 /// The places of the outcomes in their union.
@@ -90,8 +78,8 @@ impl Reply<'_> {
             partition: self.partition,
             ledger_time: self.ledger_time,
             outcome: match self.outcome {
-                ReplyOutcome::Applied { entry, lot, after } => {
-                    ReplyOutcome::Applied { entry, lot, after }
+                ReplyOutcome::Applied { entry, record } => {
+                    ReplyOutcome::Applied { entry, record: Cow::Owned(record.into_owned()) }
                 }
                 ReplyOutcome::Repeated { entry, now } => ReplyOutcome::Repeated { entry, now },
                 ReplyOutcome::Refused { reason, conflicts_with, now } => {
@@ -109,18 +97,17 @@ impl Reply<'_> {
 pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let writer = &mut writer;
-    writer.single_object_header(REPLY_V1_FINGERPRINT);
+    writer.single_object_header(REPLY_V2_FINGERPRINT);
     writer.string(&reply.account);
     writer.string(&reply.command);
     writer.long(reply.correlation.cast_signed());
     writer.long(i64::from(reply.partition.0));
     writer.time(reply.ledger_time);
     match &reply.outcome {
-        ReplyOutcome::Applied { entry, lot, after } => {
+        ReplyOutcome::Applied { entry, record } => {
             writer.branch(outcome::APPLIED);
             writer.number(entry.0);
-            writer.optional(*lot, |writer, lot| writer.number(lot.0));
-            write_balance(writer, after);
+            writer.bytes(record);
         }
         ReplyOutcome::Repeated { entry, now } => {
             writer.branch(outcome::REPEATED);
@@ -147,7 +134,7 @@ pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) {
 /// # Errors
 /// For a record that is no reply.
 pub fn decode_reply(record: &[u8]) -> Result<Reply<'_>, RecordError> {
-    let mut fields = open_one(record, LEDGER_RECORD_BYTES_MAX, REPLY_V1_FINGERPRINT)?;
+    let mut fields = open_one(record, LEDGER_RECORD_BYTES_MAX, REPLY_V2_FINGERPRINT)?;
     let reply = Reply {
         account: fields.text("account"),
         command: fields.text("command"),
@@ -163,8 +150,7 @@ fn read_outcome<'a>(fields: &mut Fields<'a>) -> ReplyOutcome<'a> {
     match fields.branch("outcome") {
         outcome::APPLIED => ReplyOutcome::Applied {
             entry: fields.entry_number("entry"),
-            lot: fields.optional("lot", Fields::lot),
-            after: read_balance(fields),
+            record: fields.bytes("record"),
         },
         outcome::REPEATED => ReplyOutcome::Repeated {
             entry: fields.entry_number("entry"),

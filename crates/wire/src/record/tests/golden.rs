@@ -23,6 +23,24 @@ fn from_hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
+/// What a version's writer once wrote.
+pub(super) fn golden(subject: &str, version: u32, name: &str) -> Vec<u8> {
+    let path = folder(subject).join(format!("golden/v{version}-{name}.hex"));
+    from_hex(&fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+}
+
+/// The examples that a version's writer wrote.
+pub(super) fn golden_names(subject: &str, version: u32) -> Vec<String> {
+    let prefix = format!("v{version}-");
+    fs::read_dir(folder(subject).join("golden"))
+        .unwrap()
+        .filter_map(|file| {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            Some(name.strip_prefix(&prefix)?.strip_suffix(".hex")?.to_owned())
+        })
+        .collect()
+}
+
 /// Every golden file, whichever version wrote it, is read; and what is read is written under the
 /// newest version and read again.
 #[test]

@@ -57,7 +57,8 @@ fn a_record_that_is_too_large_is_not_looked_at() {
     assert_eq!(decode_ledger(&huge), Err(too_large));
     assert_eq!(decode_reply(&huge), Err(too_large));
     assert_eq!(decode_dead_letter(&huge), Err(too_large));
-    assert!(matches!(decode_command(&huge), Err(RecordError::TooLarge { .. })));
+    assert_eq!(decode_command(&huge), Err(too_large));
+    assert_eq!(decode_account_event(&huge), Err(too_large));
     assert_eq!(decode_catalogue_version(&huge), Err(RecordError::NotARecord));
 }
 
@@ -76,6 +77,22 @@ fn announced_elements_take_no_memory() {
         crate::avro::Writer::new(&mut record).long(announced);
         record.extend(&chain);
         assert!(matches!(decode_ledger(&record), Err(RecordError::Malformed(_))), "{announced}");
+    }
+}
+
+#[test]
+fn announced_elements_at_a_records_end_take_no_memory() {
+    let debit = written(|out| encode_entry(&samples::debit(), out));
+    let command = written(|out| encode_command(&samples::adjust(), out));
+    for (subject, record) in [("ledger-entry", debit), ("command", command)] {
+        for announced in [1_i64, 1_000, 1_025, i64::MAX, i64::MIN] {
+            let mut record = record.clone();
+            // The count of budgets, and of accounts within, was 0.
+            assert_eq!(record.pop(), Some(0));
+            crate::avro::Writer::new(&mut record).long(announced);
+            let read = rewritten(subject, &record);
+            assert!(matches!(read, Err(RecordError::Malformed(_))), "{subject} {announced}");
+        }
     }
 }
 

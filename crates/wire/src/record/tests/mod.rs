@@ -1,13 +1,17 @@
 //! What holds of every record: apache-avro reads and writes the same bytes, every version stays
 //! readable, and no bytes do harm.
 
+mod access;
 mod avro_json;
 mod commands;
+mod content;
 mod golden;
 mod hostile;
 mod interop;
 mod samples;
 mod schemas;
+mod versions;
+mod webhook;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -26,11 +30,14 @@ fn rewritten(subject: &str, record: &[u8]) -> Result<Vec<u8>, RecordError> {
             LedgerRecord::Adopted(adopted) => encode_adopted(&adopted, &mut out),
         },
         "command" => encode_command(&decode_command(record)?, &mut out),
+        "account-event" => encode_account_event(&decode_account_event(record)?, &mut out),
         "reply" => encode_reply(&decode_reply(record)?, &mut out),
         "catalogue-version" => {
             encode_catalogue_version(&decode_catalogue_version(record)?, &mut out);
         }
         "dead-letter" => encode_dead_letter(&decode_dead_letter(record)?, &mut out),
+        "access" => encode_access(&decode_access(record)?, &mut out),
+        "webhook-delivery" => encode_delivery(&decode_delivery(record)?, &mut out),
         unknown => panic!("{unknown}"),
     }
     Ok(out)

@@ -2,18 +2,28 @@
 
 use std::borrow::Cow;
 
+use calendar::Window;
 use domain::{
     CatalogueId, ContentHash, Credits, Currency, EntryNumber, Item, LotId, Measure, Money, Offset,
     Outcome, Partition, Pool, Pools, PriceRef, Quantity, RateLine, Reason, ReportedCost, RuleId,
     Sequence, Text, Timestamp, Topic, TopicPartition, UsageEvent,
 };
 use ledger::{
-    Adjustment, Balance, Body, ByHand, CatalogueAdopted, Category, Cause, Command, CommandBody,
-    Counts, Debit, Draw, Draws, Entry, Exception, ExceptionKind, Grant, GrantTerms, LotActivated,
-    LotClosed, LotInGrace, Quarantined, Seal, SourceRange, Unrated,
+    Adjustment, Balance, Body, BudgetUses, ByHand, CatalogueAdopted, Category, Cause, Counts,
+    Debit, Draw, Draws, Entry, Exception, ExceptionKind, Grant, LotActivated, LotClosed,
+    LotInGrace, Quarantined, Seal, SourceRange, Unrated,
 };
 
 use super::*;
+
+mod account_events;
+mod commands;
+mod controls;
+mod holds;
+mod plans;
+
+pub(super) use account_events::happenings;
+pub(super) use commands::{adjust, commands, grant_command, reserve_of, set_budget};
 
 /// Every sample: its subject, its name, its bytes.
 pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
@@ -29,36 +39,28 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("lot-in-grace", lot_in_grace()),
         ("lot-expired", lot_expired()),
     ];
-    let commands = [("grant", grant_command()), ("adjust", adjust()), ("void", void())];
-    let replies = [
-        ("applied", applied()),
-        ("repeated", repeated()),
-        ("refused", refused()),
-        ("bad-command", bad_command()),
-    ];
     let versions = [("rate-card", catalogue_version())];
     let letters = [("bad-pool", dead_letter())];
     let mut all = vec![
         ("seal", "with-exceptions", written(|out| encode_seal(&seal(), out))),
         ("catalogue-adopted", "adopted", written(|out| encode_adopted(&adopted(), out))),
     ];
+    let entries =
+        entries.into_iter().chain(holds::all()).chain(plans::all()).chain(controls::all());
     all.extend(
         entries
             .map(|(name, entry)| ("ledger-entry", name, written(|out| encode_entry(&entry, out)))),
     );
-    all.extend(
-        commands
-            .map(|(name, command)| ("command", name, written(|out| encode_command(&command, out)))),
-    );
-    all.extend(
-        replies.map(|(name, reply)| ("reply", name, written(|out| encode_reply(&reply, out)))),
-    );
+    all.extend(commands::all());
+    all.extend(account_events::all());
     all.extend(versions.map(|(name, version)| {
         ("catalogue-version", name, written(|out| encode_catalogue_version(&version, out)))
     }));
     all.extend(letters.map(|(name, letter)| {
         ("dead-letter", name, written(|out| encode_dead_letter(&letter, out)))
     }));
+    all.extend(super::access::samples());
+    all.extend(super::webhook::samples());
     all
 }
 
@@ -178,6 +180,8 @@ pub(super) fn debit() -> Entry<'static> {
         ),
         overage: Credits::ZERO,
         resolves: None,
+        hold: None,
+        budgets: BudgetUses::new(),
     })))
 }
 
@@ -202,12 +206,6 @@ fn debit_of_many_items() -> Entry<'static> {
     event.hold_action = domain::HoldAction::Capture;
     event.backfill = true;
     event.attributes = vec![("region".into(), "eu".into()), ("tier".into(), "".into())];
-    let draw = |lot, category, text, revenue| Draw {
-        lot: LotId(lot),
-        category,
-        credits: credits(text),
-        revenue: money(revenue),
-    };
     let mut priced = line(2, "50", Some("0.08"));
     priced.price = Some(PriceRef { book: CatalogueId(3), row: 2, when: Some(1) });
     entry(Body::Debit(Box::new(Debit {
@@ -226,6 +224,8 @@ fn debit_of_many_items() -> Entry<'static> {
         ]),
         overage: credits("50"),
         resolves: Some(EntryNumber(8_812_001)),
+        hold: None,
+        budgets: BudgetUses::new(),
     })))
 }
 
@@ -322,6 +322,14 @@ fn lot_activated() -> Entry<'static> {
     }))
 }
 
+fn draw(lot: u64, category: Category, text: &str, revenue: &str) -> Draw {
+    Draw { lot: LotId(lot), category, credits: credits(text), revenue: money(revenue) }
+}
+
+fn november() -> Window {
+    Window { start: at("2026-10-31T23:00:00Z"), end: at("2026-11-30T23:00:00Z") }
+}
+
 fn lot_in_grace() -> Entry<'static> {
     by_timer(Body::LotInGrace(LotInGrace {
         lot: LotId(17),
@@ -396,87 +404,6 @@ pub(super) fn adopted() -> CatalogueAdopted {
         next: Offset(9),
         hash: std::array::from_fn(|place| 255 - place as u8),
         recorded_at: at("2026-11-20T11:59:00Z"),
-    }
-}
-
-fn command(body: CommandBody) -> Command<'static> {
-    Command {
-        account: "acct_42".into(),
-        id: "order-77".into(),
-        actor: "finance".into(),
-        reason: "order 77".into(),
-        deadline: Some(at("2026-11-20T12:00:10Z")),
-        correlation: 0x9e37_79b9_7f4a_7c15,
-        body,
-    }
-}
-
-pub(super) fn grant_command() -> Command<'static> {
-    command(CommandBody::Grant(GrantTerms {
-        credits: credits("1000"),
-        category: Category::Purchased,
-        priority: 50,
-        effective: None,
-        expires: Some(at("2027-11-20T00:00:00Z")),
-        paid: money("10"),
-        currency: Some(Currency::USD),
-    }))
-}
-
-pub(super) fn adjust() -> Command<'static> {
-    command(CommandBody::Adjust { credits: credits("-5") })
-}
-
-pub(super) fn void() -> Command<'static> {
-    command(CommandBody::Void { lot: LotId(17), credits: Some(credits("60")) })
-}
-
-fn reply(outcome: ReplyOutcome<'static>) -> Reply<'static> {
-    Reply {
-        account: "acct_42".into(),
-        command: "order-77".into(),
-        correlation: 0x9e37_79b9_7f4a_7c15,
-        partition: Partition(3),
-        ledger_time: at("2026-11-20T12:00:00.456Z"),
-        outcome,
-    }
-}
-
-fn balance() -> Balance {
-    Balance {
-        settled: credits("-2.5"),
-        overage: credits("2.5"),
-        held: Credits::ZERO,
-        in_grace: Credits::ZERO,
-    }
-}
-
-fn applied() -> Reply<'static> {
-    let (entry, lot) = (EntryNumber(8_812_345), Some(LotId(1_203)));
-    reply(ReplyOutcome::Applied { entry, lot, after: balance() })
-}
-
-fn repeated() -> Reply<'static> {
-    reply(ReplyOutcome::Repeated { entry: EntryNumber(8_812_345), now: balance() })
-}
-
-fn refused() -> Reply<'static> {
-    reply(ReplyOutcome::Refused {
-        reason: Reason::IdempotencyConflict,
-        conflicts_with: Some(EntryNumber(8_812_345)),
-        now: balance(),
-    })
-}
-
-fn bad_command() -> Reply<'static> {
-    Reply {
-        account: "".into(),
-        command: "".into(),
-        ..reply(ReplyOutcome::BadCommand {
-            reason: Reason::BadAmount,
-            field: "credits".into(),
-            value: "a decimal is empty or beyond the largest amount".into(),
-        })
     }
 }
 
