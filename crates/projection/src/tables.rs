@@ -13,12 +13,16 @@
 
 mod credits;
 mod exceptions;
+mod holds;
 mod ledger;
+mod plans;
 mod usage;
 
-pub use credits::{ACCOUNT_BALANCES, HOLD_STEPS, LOT_GRANTS, LOT_MOVEMENTS};
+pub use credits::{ACCOUNT_BALANCES, LOT_GRANTS, LOT_MOVEMENTS};
 pub use exceptions::{DEAD_LETTERS, QUARANTINE_STEPS, UNRATED_STEPS};
+pub use holds::{HOLD_REFUSALS, HOLD_STEPS};
 pub use ledger::{FRESHNESS_MARKS, INPUT_MARKS, LEDGER_ENTRIES, SEALS};
+pub use plans::{BUDGET_STEPS, PLAN_CHANGES};
 pub use usage::{DELTAS, MEASURES, USAGE_DAILY, USAGE_DAILY_BY_USER, USAGE_HOURLY, USAGE_LINES};
 
 /// A column's type: what ClickHouse stores, and so which bytes RowBinary wants.
@@ -145,7 +149,7 @@ impl Table {
 
 /// Every table that is filled by inserts. `ledger_entries` is inserted last of a batch, then the
 /// marks.
-pub const TABLES: [&Table; 15] = [
+pub const TABLES: [&Table; 18] = [
     &USAGE_LINES,
     &USAGE_HOURLY,
     &USAGE_DAILY,
@@ -154,6 +158,9 @@ pub const TABLES: [&Table; 15] = [
     &LOT_GRANTS,
     &LOT_MOVEMENTS,
     &HOLD_STEPS,
+    &HOLD_REFUSALS,
+    &PLAN_CHANGES,
+    &BUDGET_STEPS,
     &UNRATED_STEPS,
     &DEAD_LETTERS,
     &QUARANTINE_STEPS,

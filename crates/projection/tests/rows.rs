@@ -88,7 +88,12 @@ proptest! {
         }
         let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in &entries {
-            if let Body::Debit(debit) = &entry.body {
+            let charge = match &entry.body {
+                Body::Debit(debit) => Some(debit.as_ref()),
+                Body::Reversed(reversed) => Some(&reversed.debit),
+                _ => None,
+            };
+            if let Some(debit) = charge {
                 *expected.entry("usage_lines").or_default() +=
                     debit.lines.len().min(debit.event.items.len());
             }

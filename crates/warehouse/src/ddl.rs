@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::limits::GRACE_MICROS;
 use domain::{ALL_POOLS, Pool, Side};
 use projection::tables::{Column, Engine, TABLES, Table};
 
@@ -95,6 +96,7 @@ fn expand(select: &str) -> String {
         .replace("{output_tokens}", &pools(|pool| pool.side() == Side::Output))
         .replace("{tokens}", &pools(|_| true))
         .replace("{tables}", &tables.join(", "))
+        .replace("{grace}", &format!("INTERVAL {} SECOND", GRACE_MICROS / 1_000_000))
 }
 
 /// The sum of some pools of `u`.

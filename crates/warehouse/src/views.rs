@@ -11,6 +11,9 @@
 mod credits;
 mod exceptions;
 mod freshness;
+mod holds;
+mod overview;
+mod plans;
 mod usage;
 
 use projection::tables::Column;
@@ -22,7 +25,8 @@ pub struct View {
     pub comment: &'static str,
     pub columns: &'static [Column],
     /// May say `{input_tokens}`, `{cached_tokens}`, `{output_tokens}`, `{tokens}` for sums of the
-    /// pools of `u`, and `{tables}` for the names of the projected tables.
+    /// pools of `u`, `{tables}` for the names of the projected tables, and
+    /// `{grace}` for how long late usage may still draw an expired lot.
     pub select: &'static str,
 }
 
@@ -30,7 +34,10 @@ pub struct View {
 pub const VIEWS: &[View] = &[
     credits::BALANCES,
     credits::LOTS,
-    credits::HOLDS,
+    holds::HOLDS,
+    holds::HOLDS_BY_SOURCE,
+    plans::SUBSCRIPTIONS,
+    plans::BUDGETS,
     exceptions::UNRATED_USAGE,
     exceptions::QUARANTINE,
     freshness::FRESHNESS,
@@ -40,7 +47,7 @@ pub const VIEWS: &[View] = &[
     usage::MARGIN_BY_MODEL,
     usage::UNCOSTED_USAGE,
     usage::UNIT_COST_DAILY,
-    credits::ACCOUNT_OVERVIEW,
+    overview::ACCOUNT_OVERVIEW,
     credits::CREDIT_ROLLFORWARD_DAILY,
 ];
 

@@ -29,7 +29,22 @@ impl ExceptionRows {
             | Body::LotVoided(_)
             | Body::LotActivated(_)
             | Body::LotInGrace(_)
-            | Body::LotExpired(_) => {}
+            | Body::LotExpired(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::HoldEnded(_)
+            | Body::PlanAssigned(_)
+            | Body::PlanScheduled(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_)
+            | Body::Reversed(_)
+            | Body::LotExpiring(_) => {}
         }
     }
 

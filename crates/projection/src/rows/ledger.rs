@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-use domain::{Credits, Outcome, Topic};
+use domain::{ContentHash, Credits, Outcome, Topic, UsageEvent};
 use ledger::{Body, ByHand, Cause, Entry, ExceptionKind, PostingAccount, Seal, Unit, postings};
 use serde_json::json;
 
+use super::balances::settled;
+use super::holds::hold_of;
 use super::usage::text;
 use super::{Block, Place, Rows, entry_id};
 use crate::rowbinary::RowBinary;
@@ -24,9 +26,8 @@ struct Facts<'a> {
     source: &'a str,
     event_id: &'a str,
     content_hash: String,
-    hold: &'a str,
+    hold: String,
     corrects: String,
-    credits: Credits,
     residual: Credits,
     catalogue: Option<i64>,
     reason: &'a str,
@@ -34,68 +35,81 @@ struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn by(by: &'a ByHand<'a>, credits: Credits) -> Self {
+    fn by(by: &'a ByHand<'a>) -> Self {
         Self {
             event_id: &by.command,
             content_hash: by.content.to_string(),
-            credits,
             reason: &by.reason,
             actor: &by.actor,
+            ..Self::default()
+        }
+    }
+
+    fn of_event(event: &'a UsageEvent<'a>, content: ContentHash) -> Self {
+        Self {
+            event_time: Some(event.time),
+            source: &event.source,
+            event_id: &event.id,
+            content_hash: content.to_string(),
+            hold: text(&event.hold).to_owned(),
             ..Self::default()
         }
     }
 }
 
 fn facts<'a>(place: Place, entry: &'a Entry<'a>) -> Facts<'a> {
+    let name = |number| entry_id(place.partition, number);
+    let hold = || hold_of(place, entry).map(|hold| hold.to_string()).unwrap_or_default();
     match &entry.body {
         Body::Debit(debit) => Facts {
-            event_time: Some(debit.event.time),
-            source: &debit.event.source,
-            event_id: &debit.event.id,
-            content_hash: debit.content.to_string(),
-            hold: text(&debit.event.hold),
-            corrects: debit
-                .resolves
-                .map(|unrated| entry_id(place.partition, unrated))
-                .unwrap_or_default(),
-            credits: -debit.credits,
+            corrects: debit.resolves.map(name).unwrap_or_default(),
             residual: debit.residual,
             catalogue: Some(debit.catalogue.0 - 1),
-            ..Facts::default()
+            ..Facts::of_event(&debit.event, debit.content)
         },
         Body::Unrated(unrated) => Facts {
-            event_time: Some(unrated.event.time),
-            source: &unrated.event.source,
-            event_id: &unrated.event.id,
-            content_hash: unrated.content.to_string(),
-            hold: text(&unrated.event.hold),
             reason: unrated.reason.code(),
-            ..Facts::default()
+            ..Facts::of_event(&unrated.event, unrated.content)
         },
         Body::Quarantined(held) => Facts {
             event_time: Some(held.time),
             source: &held.source,
             event_id: &held.id,
-            corrects: held
-                .conflicts_with
-                .map(|first| entry_id(place.partition, first))
-                .unwrap_or_default(),
+            corrects: held.conflicts_with.map(name).unwrap_or_default(),
             reason: held.reason.code(),
             ..Facts::default()
         },
-        Body::Grant(grant) => {
-            Facts::by(&grant.by, if grant.pending { Credits::ZERO } else { grant.credits })
-        }
-        Body::Adjustment(adjustment) => Facts::by(&adjustment.by, adjustment.credits),
+        Body::Grant(grant) => Facts::by(&grant.by),
+        Body::Adjustment(adjustment) => Facts::by(&adjustment.by),
         Body::LotVoided(closed) | Body::LotExpired(closed) => {
-            let credits = if closed.pending { Credits::ZERO } else { -closed.credits };
-            match &closed.by {
-                Some(by) => Facts::by(by, credits),
-                None => Facts { credits, ..Facts::default() },
-            }
+            closed.by.as_ref().map(Facts::by).unwrap_or_default()
         }
-        Body::LotActivated(activated) => Facts { credits: activated.credits, ..Facts::default() },
-        Body::LotInGrace(_) => Facts::default(),
+        Body::HoldReserved(reserved) => Facts { hold: hold(), ..Facts::by(&reserved.by) },
+        Body::HoldRefused(refused) => Facts::by(&refused.by),
+        Body::HoldCaptured(captured) => Facts { hold: hold(), ..Facts::by(&captured.by) },
+        Body::HoldExtended(extended) => Facts { hold: hold(), ..Facts::by(&extended.by) },
+        Body::HoldEnded(ended) => {
+            Facts { hold: hold(), ..ended.by.as_ref().map(Facts::by).unwrap_or_default() }
+        }
+        Body::PlanAssigned(assigned) => assigned.by.as_ref().map(Facts::by).unwrap_or_default(),
+        Body::PlanScheduled(scheduled) => Facts::by(&scheduled.by),
+        Body::BudgetSet(set) => Facts::by(&set.by),
+        Body::BudgetRemoved(removed) => Facts::by(&removed.by),
+        Body::NoticesSet(set) => Facts::by(&set.by),
+        Body::Refunded(refunded) => Facts::by(&refunded.by),
+        // Named as the event, so that whoever asks for it finds that it was taken back.
+        Body::Reversed(reversed) => Facts {
+            corrects: name(reversed.reverses),
+            residual: -reversed.debit.residual,
+            reason: &reversed.by.reason,
+            actor: &reversed.by.actor,
+            ..Facts::of_event(&reversed.debit.event, reversed.debit.content)
+        },
+        Body::LotActivated(_)
+        | Body::LotInGrace(_)
+        | Body::PlanRenewed(_)
+        | Body::RolledOver(_)
+        | Body::LotExpiring(_) => Facts::default(),
     }
 }
 
@@ -122,9 +136,9 @@ impl LedgerRows {
             row.put_text(facts.source);
             row.put_text(facts.event_id);
             row.put_text(&facts.content_hash);
-            row.put_text(facts.hold);
+            row.put_text(&facts.hold);
             row.put_text(&facts.corrects);
-            row.put_amount(facts.credits);
+            row.put_amount(settled(entry));
             row.put_amount(facts.residual);
             row.put_amount(after.settled);
             row.put_amount(after.held);

@@ -43,6 +43,35 @@ impl Measures {
         }
     }
 
+    /// What takes the line back: every count and amount with the other sign, so that a charge and its
+    /// reversal sum to nothing.
+    pub(crate) fn negate(&mut self) {
+        for count in [&mut self.events, &mut self.model_events, &mut self.lines] {
+            *count = -*count;
+        }
+        for count in &mut self.pools {
+            *count = -*count;
+        }
+        self.quantity = -self.quantity;
+        self.credits = -self.credits;
+        self.share = Share {
+            included: -self.share.included,
+            promotional: -self.share.promotional,
+            purchased: -self.share.purchased,
+            overage: -self.share.overage,
+            revenue: -self.share.revenue,
+            above_hold: -self.share.above_hold,
+        };
+        self.vendor_cost = -self.vendor_cost;
+        self.uncosted_lines = -self.uncosted_lines;
+        self.revenue_uncosted = -self.revenue_uncosted;
+    }
+
+    /// The part of the line's credits above what the event's hold had reserved.
+    pub(crate) fn above_hold(&self) -> Credits {
+        self.share.above_hold
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.model_events += other.model_events;
@@ -57,6 +86,7 @@ impl Measures {
         self.share.purchased += other.share.purchased;
         self.share.overage += other.share.overage;
         self.share.revenue += other.share.revenue;
+        self.share.above_hold += other.share.above_hold;
         self.vendor_cost += other.vendor_cost;
         self.uncosted_lines += other.uncosted_lines;
         self.revenue_uncosted += other.revenue_uncosted;

@@ -1,11 +1,15 @@
 //! Ledger records to rows. A batch is a run of records of one ledger partition; making it again
 //! from the same records gives the same bytes, so that an insert can be repeated.
 
-mod credits;
+mod balances;
+mod budgets;
 mod exceptions;
+mod holds;
 mod ledger;
+mod lots;
 mod marks;
 mod measures;
+mod plans;
 mod split;
 mod usage;
 
@@ -57,7 +61,11 @@ impl Rows {
 #[derive(Debug, Default)]
 pub struct LedgerBatch {
     usage: usage::Usage,
-    credits: credits::CreditRows,
+    balances: balances::BalanceRows,
+    lots: lots::LotRows,
+    holds: holds::HoldRows,
+    plans: plans::PlanRows,
+    budgets: budgets::BudgetRows,
     exceptions: exceptions::ExceptionRows,
     ledger: ledger::LedgerRows,
     reached: Option<Place>,
@@ -75,10 +83,14 @@ impl LedgerBatch {
     }
 
     fn entry(&mut self, place: Place, entry: &Entry<'_>, names: &Names<'_>) {
-        if let ::ledger::Body::Debit(debit) = &entry.body {
-            self.usage.debit(place, entry, debit, names);
+        if let Some(charged) = usage::Charged::of(place, entry) {
+            self.usage.charged(&charged, names);
         }
-        self.credits.entry(place, entry);
+        self.balances.entry(place, entry);
+        self.lots.entry(place, entry);
+        self.holds.entry(place, entry);
+        self.plans.entry(place, entry, names);
+        self.budgets.entry(place, entry);
         self.exceptions.entry(place, entry);
         self.ledger.entry(place, entry);
     }
@@ -88,7 +100,11 @@ impl LedgerBatch {
         let mut blocks = Vec::new();
         if let Some(reached) = self.reached.take() {
             self.usage.finish(reached, &mut blocks);
-            self.credits.finish(&mut blocks);
+            self.balances.finish(&mut blocks);
+            self.lots.finish(&mut blocks);
+            self.holds.finish(&mut blocks);
+            self.plans.finish(&mut blocks);
+            self.budgets.finish(&mut blocks);
             self.exceptions.finish(&mut blocks);
             self.ledger.finish(&mut blocks);
         }

@@ -1,11 +1,11 @@
 //! `usage_lines`, and the rollups as signed deltas per batch.
 
-use domain::{Item, RateLine, Text};
+use domain::{EntryNumber, Item, RateLine, Text};
 use hashbrown::HashMap;
-use ledger::{Debit, Entry};
+use ledger::{Body, Debit, Entry};
 
 use super::measures::Measures;
-use super::split::Split;
+use super::split::split;
 use super::{Place, entry_id};
 use crate::rowbinary::RowBinary;
 use crate::{Names, tables};
@@ -56,23 +56,66 @@ impl Rollup {
     }
 }
 
+/// A charge that makes lines: its own, or those that take it back.
+#[derive(Clone, Copy)]
+pub(crate) struct Charged<'a> {
+    pub(crate) place: Place,
+    pub(crate) entry: &'a Entry<'a>,
+    pub(crate) debit: &'a Debit<'a>,
+    /// The charge that is taken back.
+    pub(crate) corrects: Option<EntryNumber>,
+}
+
+impl<'a> Charged<'a> {
+    /// Of an entry that charges, or takes a charge back; `None` for any other.
+    pub(crate) fn of(place: Place, entry: &'a Entry<'a>) -> Option<Self> {
+        match &entry.body {
+            Body::Debit(debit) => Some(Self { place, entry, debit, corrects: None }),
+            Body::Reversed(reversed) => {
+                let corrects = Some(reversed.reverses);
+                Some(Self { place, entry, debit: &reversed.debit, corrects })
+            }
+            Body::Unrated(_)
+            | Body::Quarantined(_)
+            | Body::Grant(_)
+            | Body::Adjustment(_)
+            | Body::LotVoided(_)
+            | Body::LotActivated(_)
+            | Body::LotInGrace(_)
+            | Body::LotExpired(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::HoldEnded(_)
+            | Body::PlanAssigned(_)
+            | Body::PlanScheduled(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_)
+            | Body::LotExpiring(_) => None,
+        }
+    }
+}
+
 impl Usage {
-    pub(crate) fn debit(
-        &mut self,
-        place: Place,
-        entry: &Entry<'_>,
-        debit: &Debit<'_>,
-        names: &Names<'_>,
-    ) {
-        let mut split = Split::new(&debit.draws);
+    pub(crate) fn charged(&mut self, charged: &Charged<'_>, names: &Names<'_>) {
+        let debit = charged.debit;
+        let mut split = split(debit);
         for (index, (line, item)) in debit.lines.iter().zip(&debit.event.items).enumerate() {
             let mut measures = Measures::of(line, item, split.next(line.credits));
             measures.events = i64::from(index == 0);
             measures.model_events = i64::from(
                 !debit.event.items[..index].iter().any(|earlier| same_model(earlier, item)),
             );
+            if charged.corrects.is_some() {
+                measures.negate();
+            }
             let line = Line { index, line, item };
-            self.line(place, entry, debit, &line, &measures, names);
+            self.line(charged, &line, &measures, names);
             self.roll_up(debit, item, &measures);
         }
     }
@@ -109,9 +152,7 @@ impl Usage {
 
     fn line(
         &mut self,
-        place: Place,
-        entry: &Entry<'_>,
-        debit: &Debit<'_>,
+        &Charged { place, entry, debit, corrects }: &Charged<'_>,
         Line { index, line, item }: &Line<'_>,
         measures: &Measures,
         names: &Names<'_>,
@@ -136,6 +177,8 @@ impl Usage {
             row.put_text(text(&event.environment));
             row.put_text(text(&event.conversation));
             row.put_text(text(&event.hold));
+            row.put_bool(debit.hold.is_some());
+            row.put_amount(measures.above_hold());
             row.put_text(event.status.word());
             row.put_bool(item.estimated);
             row.put_u16(position);
@@ -145,7 +188,10 @@ impl Usage {
             row.put_text(item.service_tier.as_deref().unwrap_or("standard"));
             row.put_text(item.meter().unwrap_or_default());
             measures.put_line(row);
-            row.put_nullable_amount(line.computed);
+            row.put_nullable_amount(line.computed.map(|cost| match corrects {
+                Some(_) => -cost,
+                None => cost,
+            }));
             row.put_text(status.word());
             row.put_text(match status {
                 domain::CostStatus::Missing => line.missing.map_or("", |reason| reason.code()),
@@ -159,8 +205,10 @@ impl Usage {
             let (book, version) = names.version(line.price.map(|price| price.book));
             row.put_text(book);
             row.put_u32(version);
-            row.put_text("debit");
-            row.put_text("");
+            row.put_text(if corrects.is_some() { "reversal" } else { "debit" });
+            row.put_text(
+                corrects.map(|charge| entry_id(place.partition, charge)).unwrap_or_default(),
+            );
             row.put_text(entry_id(place.partition, entry.number));
             row.put_u32(place.partition.0);
             row.put_i64(place.offset.0);

@@ -1,4 +1,4 @@
-//! Who has how many credits: balances, lots, holds.
+//! Who has how many credits: balances and lots.
 
 use super::ColumnType::{
     Amount, Bool, Int64, NullableTime, Text, Time, UInt16, UInt32, UInt64, Word,
@@ -34,7 +34,6 @@ pub const ACCOUNT_BALANCES: Table = Table {
             "Number of the account's entry that the balance follows; the largest is current.",
         ),
         column("as_of", Time, "Ledger time of that entry, UTC."),
-        column("plan", Word, "Plan that the account has; empty for none."),
         column(
             "settled",
             Amount,
@@ -50,7 +49,7 @@ pub const ACCOUNT_BALANCES: Table = Table {
         column(
             "overage",
             Amount,
-            "Outstanding overage or overdraft, as a positive amount; the next grant repays it.",
+            "Outstanding overage or overdraft, as a positive amount; a grant or a renewal repays it, as the plan says.",
         ),
         ENTRY_ID,
         LEDGER_PARTITION,
@@ -82,7 +81,7 @@ pub const LOT_GRANTS: Table = Table {
         column(
             "paid",
             Amount,
-            "Total paid for the lot, in currency; 0 for credits that were given.",
+            "Total paid for the lot, in currency; for a rolled-over lot what moved with its credits; 0 for credits that were given.",
         ),
         column("currency", Word, "Currency of paid (ISO 4217)."),
         column("reason", Text, "Reason of the grant; empty for none."),
@@ -112,62 +111,34 @@ pub const LOT_MOVEMENTS: Table = Table {
         column(
             "kind",
             Word,
-            "What happened: granted, drawn, expired, voided, or returned (by a correction).",
+            "What happened: granted, drawn, expired, voided, returned (by a reversal, or by a hold that had captured too much), refunded, rolled_out (into another lot, by rollover) or rolled_in.",
         ),
         column(
             "credits",
             Amount,
-            "Change of the lot's remaining credits: positive for granted and returned, negative for drawn, expired and voided.",
+            "Change of the lot's remaining credits: positive for granted, returned and rolled_in, negative for the others.",
         ),
         column(
             "revenue",
             Amount,
-            "Revenue recognised by the movement, in currency: positive for drawn and expired, negative for returned.",
+            "Revenue recognised by the movement, in currency: positive for drawn, expired, voided and refunded, negative for returned, 0 for the others.",
+        ),
+        column(
+            "paid",
+            Amount,
+            "Money that leaves the lot without being earned, in currency: negative for rolled_out (it moves to the other lot) and refunded (it goes back), otherwise 0.",
         ),
         column(
             "dated_at",
             Time,
-            "The time that the movement counts for, UTC: the expiry for expired credits (breakage), otherwise recorded_at.",
+            "The time that the movement counts for, UTC: the expiry for expired credits (breakage), the period's start for what a plan grants or rolls over, otherwise recorded_at. See at_expiry.",
+        ),
+        column(
+            "at_expiry",
+            Bool,
+            "True when the movement counts for the lot's expiry (lot_grants.expires_at) in place of dated_at: credits that a hold or a reversal gave back after it, and what is forfeited of them.",
         ),
         column("recorded_at", Time, "Ledger time of the entry, UTC."),
-        ENTRY_ID,
-        LEDGER_PARTITION,
-        LEDGER_OFFSET,
-    ],
-};
-
-/// Every step of a hold's life.
-pub const HOLD_STEPS: Table = Table {
-    name: "hold_steps",
-    comment: "A hold after each entry that changed it. Read the view holds for its current state.",
-    engine: Engine::Facts,
-    order_by: &["account", "hold", "sequence"],
-    primary_key_columns: 2,
-    position: Some(LEDGER_POSITION),
-    ttl: "",
-    columns: &[
-        ACCOUNT,
-        column("hold", Text, "Hold within the account."),
-        column(
-            "sequence",
-            UInt64,
-            "Number of the account's entry that made the step; the largest is current.",
-        ),
-        column("state", Word, "State after the step: open, settled, released or expired."),
-        column(
-            "amount",
-            Amount,
-            "Credits reserved when the hold was opened, or after its last change.",
-        ),
-        column("captured", Amount, "Credits charged through the hold so far."),
-        column("held", Amount, "Credits still reserved after the step; 0 once the hold is closed."),
-        column("exceeded", Bool, "True when more was charged than was reserved."),
-        column("opened_at", Time, "Ledger time of the reserve, UTC."),
-        column("expires_at", Time, "When the hold expires unless it is extended, UTC."),
-        column("user", Text, "User that the hold is for; empty for none."),
-        column("team", Word, "Team that the hold is for; empty for none."),
-        column("feature", Word, "Feature that the hold is for; empty for none."),
-        column("recorded_at", Time, "Ledger time of the step, UTC."),
         ENTRY_ID,
         LEDGER_PARTITION,
         LEDGER_OFFSET,

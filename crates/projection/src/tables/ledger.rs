@@ -32,7 +32,7 @@ pub const LEDGER_ENTRIES: Table = Table {
         column(
             "kind",
             Word,
-            "What the entry is: grant, debit, unrated, adjustment, reversal, void, expiry and so on.",
+            "What the entry is: debit, unrated, grant, lot_expired, hold_reserved, plan_renewed, reversed and so on.",
         ),
         column("recorded_at", Time, "Ledger time of the entry, UTC."),
         column(
@@ -56,14 +56,14 @@ pub const LEDGER_ENTRIES: Table = Table {
         column(
             "event_id",
             Text,
-            "Id of the usage event, or of the command; empty when there is none.",
+            "Id of the usage event, or of the command; empty when there is none. A reversal has those of the event that it takes back.",
         ),
         column(
             "content_hash",
             Text,
             "Hash of the event's meaning, 16 hexadecimal digits; empty when there is no event.",
         ),
-        column("hold", Text, "Hold that the entry opens or changes; empty for none."),
+        column("hold", Text, "Hold that the entry opens, changes or names; empty for none."),
         column("corrects", Text, "entry_id of the entry that this one corrects; empty for none."),
         column(
             "credits",

@@ -146,7 +146,17 @@ pub const USAGE_LINES: Table = Table {
             column("step", Word, "Step of the run; empty for none."),
             column("environment", Word, "Environment that the producer names; empty for none."),
             column("conversation", Text, "Conversation that the event belongs to; empty for none."),
-            column("hold", Text, "Hold that the event settled or captured from; empty for none."),
+            column("hold", Text, "Hold that the event names; empty for none."),
+            column(
+                "hold_matched",
+                Bool,
+                "True when that hold was found and the charge came out of it; false for an event that names none, or one that does not exist or ended before with nothing waiting for the event (it is charged all the same)."
+            ),
+            column(
+                "above_hold",
+                Amount,
+                "The part of credits above what the hold had reserved: lines are walked in order, so it lies on the last ones. Signed as credits."
+            ),
             column("status", Word, "How the work ended: ok, error, cancelled or aborted."),
             column("estimated", Bool, "True when no vendor confirmed the counts."),
             column("item", UInt16, "The item's place in the event, from 0."),

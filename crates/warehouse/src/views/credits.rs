@@ -1,9 +1,9 @@
-//! Balances, lots, holds, and how credits moved.
+//! Balances, lots, and how credits moved.
 
 use projection::tables::ColumnType::{
-    Amount, Bool, Date, Int64, NullableAmount, NullableTime, Text, Time, UInt32, UInt64, Word,
+    Amount, Date, Int64, NullableTime, Text, Time, UInt32, UInt64, Word,
 };
-use projection::tables::{ACCOUNT_BALANCES, Column, column};
+use projection::tables::{Column, column};
 
 use super::View;
 
@@ -14,13 +14,58 @@ const CATEGORY: Column =
 pub(super) const BALANCES: View = View {
     name: "balances",
     comment: "The current balance of every account: one row per account.",
-    columns: ACCOUNT_BALANCES.columns,
-    select: "SELECT b.* FROM account_balances AS b FINAL",
+    columns: &[
+        ACCOUNT,
+        column(
+            "sequence",
+            UInt64,
+            "Number of the account's last entry, which the balance follows.",
+        ),
+        column("as_of", Time, "Ledger time of that entry, UTC."),
+        column("plan", Word, "Plan that the account has; empty for none."),
+        column(
+            "settled",
+            Amount,
+            "Credits in the lots minus outstanding overage; negative when overage is larger.",
+        ),
+        column("held", Amount, "Credits reserved by open holds; not negative."),
+        column(
+            "in_grace",
+            Amount,
+            "Credits in lots past their expiry and within grace; only late usage draws them.",
+        ),
+        column("available", Amount, "Credits that can be spent now: settled - in_grace - held."),
+        column("overage", Amount, "Outstanding overage or overdraft, as a positive amount."),
+        column("entry_id", Text, "That entry: partition-number, as 3-8812."),
+        column("ledger_partition", UInt32, "Partition of ledger.entries that holds it."),
+        column("ledger_offset", Int64, "Its offset in that partition."),
+    ],
+    select: "SELECT
+    b.account AS account,
+    b.sequence AS sequence,
+    b.as_of AS as_of,
+    p.plan AS plan,
+    b.settled AS settled,
+    b.held AS held,
+    b.in_grace AS in_grace,
+    b.available AS available,
+    b.overage AS overage,
+    b.entry_id AS entry_id,
+    b.ledger_partition AS ledger_partition,
+    b.ledger_offset AS ledger_offset
+FROM account_balances AS b FINAL
+LEFT JOIN
+(
+    SELECT c.account AS account, argMax(c.plan, c.sequence) AS plan
+    FROM plan_changes AS c
+    WHERE c.kind != 'scheduled'
+    GROUP BY c.account
+) AS p ON p.account = b.account",
 };
 
 pub(super) const LOTS: View = View {
     name: "lots",
-    comment: "Every lot with what remains of it: one row per account and lot. granted = remaining + drawn + expired + voided.",
+    comment: "Every lot with what remains of it: one row per account and lot. granted = remaining + drawn + expired + voided + rolled + refunded, and paid = revenue_recognised + deferred + paid_rolled + paid_refunded.",
     columns: &[
         ACCOUNT,
         column("lot", UInt64, "Lot within the account: the sequence of the entry that granted it."),
@@ -28,7 +73,7 @@ pub(super) const LOTS: View = View {
         column(
             "state",
             Word,
-            "upcoming (not yet effective), live, in_grace (past its expiry, drawn only by late usage), or, once nothing remains: used, expired or voided. By the server's clock.",
+            "upcoming (not yet effective), live, in_grace (past its expiry, drawn only by late usage), lapsed (past its grace: what remains is held, and only its holds draw it), or, once nothing remains: used, expired, voided, rolled or refunded. By the server's clock.",
         ),
         column("priority", UInt32, "Draw-down priority: smaller is drawn first."),
         column("granted", Amount, "Credits granted; positive."),
@@ -36,10 +81,12 @@ pub(super) const LOTS: View = View {
         column(
             "drawn",
             Amount,
-            "Credits drawn by usage, net of what corrections returned; positive.",
+            "Credits drawn (by usage, captures and repaid overage), net of what came back; positive.",
         ),
         column("expired", Amount, "Credits forfeited by expiry (breakage); positive."),
         column("voided", Amount, "Credits removed on purpose; positive."),
+        column("rolled", Amount, "Credits that rollover moved to another lot; positive."),
+        column("refunded", Amount, "Credits taken back against money; positive."),
         column("effective_at", Time, "From when the credits can be drawn, UTC."),
         column(
             "expires_at",
@@ -57,6 +104,21 @@ pub(super) const LOTS: View = View {
             Amount,
             "Revenue recognised from paid so far, in currency; at most paid.",
         ),
+        column(
+            "paid_rolled",
+            Amount,
+            "The part of paid that moved with rolled credits, in currency; positive.",
+        ),
+        column(
+            "paid_refunded",
+            Amount,
+            "The part of paid that was refunded, in currency; positive.",
+        ),
+        column(
+            "deferred",
+            Amount,
+            "The part of paid that is not earned yet, in currency; not negative.",
+        ),
         column("reason", Text, "Reason of the grant; empty for none."),
         column("granted_at", Time, "Ledger time of the grant, UTC."),
         column("entry_id", Text, "Ledger entry of the grant: partition-number, as 3-8812."),
@@ -68,7 +130,10 @@ pub(super) const LOTS: View = View {
     multiIf(
         m.remaining <= 0 AND m.expired > 0, 'expired',
         m.remaining <= 0 AND m.voided > 0, 'voided',
+        m.remaining <= 0 AND m.rolled > 0, 'rolled',
+        m.remaining <= 0 AND m.refunded > 0, 'refunded',
         m.remaining <= 0, 'used',
+        g.expires_at + {grace} <= now64(6, 'UTC'), 'lapsed',
         g.expires_at <= now64(6, 'UTC'), 'in_grace',
         g.effective_at > now64(6, 'UTC'), 'upcoming',
         'live') AS state,
@@ -78,11 +143,16 @@ pub(super) const LOTS: View = View {
     m.drawn AS drawn,
     m.expired AS expired,
     m.voided AS voided,
+    m.rolled AS rolled,
+    m.refunded AS refunded,
     g.effective_at AS effective_at,
     g.expires_at AS expires_at,
     g.paid AS paid,
     g.currency AS currency,
     m.revenue_recognised AS revenue_recognised,
+    m.paid_rolled AS paid_rolled,
+    m.paid_refunded AS paid_refunded,
+    toDecimal256(g.paid, 12) - m.paid_rolled - m.paid_refunded - m.revenue_recognised AS deferred,
     g.reason AS reason,
     g.granted_at AS granted_at,
     g.entry_id AS entry_id
@@ -96,151 +166,31 @@ INNER JOIN
         -sumIf(toDecimal256(l.credits, 12), l.kind IN ('drawn', 'returned')) AS drawn,
         -sumIf(toDecimal256(l.credits, 12), l.kind = 'expired') AS expired,
         -sumIf(toDecimal256(l.credits, 12), l.kind = 'voided') AS voided,
+        -sumIf(toDecimal256(l.credits, 12), l.kind = 'rolled_out') AS rolled,
+        -sumIf(toDecimal256(l.credits, 12), l.kind = 'refunded') AS refunded,
+        -sumIf(toDecimal256(l.paid, 12), l.kind = 'rolled_out') AS paid_rolled,
+        -sumIf(toDecimal256(l.paid, 12), l.kind = 'refunded') AS paid_refunded,
         sum(toDecimal256(l.revenue, 12)) AS revenue_recognised
     FROM lot_movements AS l
     GROUP BY l.account, l.lot
 ) AS m ON m.account = g.account AND m.lot = g.lot",
 };
 
-pub(super) const HOLDS: View = View {
-    name: "holds",
-    comment: "Every hold in its current state: one row per account and hold.",
-    columns: &[
-        ACCOUNT,
-        column("hold", Text, "Hold within the account."),
-        column("state", Word, "open, settled, released or expired."),
-        column(
-            "amount",
-            Amount,
-            "Credits reserved when the hold was opened, or after its last change.",
-        ),
-        column("captured", Amount, "Credits charged through the hold so far."),
-        column("held", Amount, "Credits still reserved; 0 once the hold is closed."),
-        column("exceeded", Bool, "True when more was charged than was reserved."),
-        column("opened_at", Time, "Ledger time of the reserve, UTC."),
-        column("expires_at", Time, "When the hold expires unless it is extended, UTC."),
-        column("user", Text, "User that the hold is for; empty for none."),
-        column("team", Word, "Team that the hold is for; empty for none."),
-        column("feature", Word, "Feature that the hold is for; empty for none."),
-        column("changed_at", Time, "Ledger time of the last change, UTC."),
-        column("entry_id", Text, "Ledger entry of the last change: partition-number, as 3-8812."),
-    ],
-    select: "SELECT
-    h.account AS account,
-    h.hold AS hold,
-    argMax(h.state, h.sequence) AS state,
-    argMax(h.amount, h.sequence) AS amount,
-    argMax(h.captured, h.sequence) AS captured,
-    argMax(h.held, h.sequence) AS held,
-    argMax(h.exceeded, h.sequence) AS exceeded,
-    argMax(h.opened_at, h.sequence) AS opened_at,
-    argMax(h.expires_at, h.sequence) AS expires_at,
-    argMax(h.user, h.sequence) AS user,
-    argMax(h.team, h.sequence) AS team,
-    argMax(h.feature, h.sequence) AS feature,
-    argMax(h.recorded_at, h.sequence) AS changed_at,
-    argMax(h.entry_id, h.sequence) AS entry_id
-FROM hold_steps AS h
-GROUP BY h.account, h.hold",
-};
-
-pub(super) const ACCOUNT_OVERVIEW: View = View {
-    name: "account_overview",
-    comment: "One row per account: its balance now, and its usage of the last 30 days.",
-    columns: &[
-        ACCOUNT,
-        column("plan", Word, "Plan that the account has; empty for none."),
-        column("settled", Amount, "Credits in the lots minus outstanding overage; negative when overage is larger."),
-        column("held", Amount, "Credits reserved by open holds."),
-        column("in_grace", Amount, "Credits in lots past their expiry and within grace."),
-        column("available", Amount, "Credits that can be spent now: settled - in_grace - held."),
-        column("overage", Amount, "Outstanding overage or overdraft, as a positive amount."),
-        column("included", Amount, "Credits left in included lots that are effective, with those in grace."),
-        column("promotional", Amount, "Credits left in promotional lots that are effective, with those in grace."),
-        column("purchased", Amount, "Credits left in purchased lots that are effective, with those in grace."),
-        column("open_holds", UInt64, "Holds that are open."),
-        column("unrated_events", UInt64, "Usage events that no price covers yet."),
-        column("as_of", Time, "Ledger time of the account's last entry, UTC."),
-        column("events_30_days", Int64, "Usage events of the last 30 days by event time, net of reversals."),
-        column("credits_30_days", Amount, "Credits charged for them, net of corrections."),
-        column("revenue_30_days", Amount, "Revenue recognised from them, in currency."),
-        column("vendor_cost_30_days", NullableAmount, "Their vendor cost where it is known, in currency; NULL when no line's is."),
-        column("uncosted_lines_30_days", Int64, "Their rate lines whose vendor cost is not known."),
-        column("last_usage_hour", NullableTime, "Start of the hour of the account's latest usage by event time, UTC; NULL for none."),
-    ],
-    select: "SELECT
-    b.account AS account,
-    b.plan AS plan,
-    b.settled AS settled,
-    b.held AS held,
-    b.in_grace AS in_grace,
-    b.available AS available,
-    b.overage AS overage,
-    c.included AS included,
-    c.promotional AS promotional,
-    c.purchased AS purchased,
-    h.open_holds AS open_holds,
-    n.unrated_events AS unrated_events,
-    b.as_of AS as_of,
-    s.events AS events_30_days,
-    s.credits AS credits_30_days,
-    s.revenue AS revenue_30_days,
-    if(s.uncosted_lines > 0 AND s.uncosted_lines = s.lines, NULL, s.vendor_cost) AS vendor_cost_30_days,
-    s.uncosted_lines AS uncosted_lines_30_days,
-    if(s.last_hour = toDateTime64(0, 6, 'UTC'), NULL, s.last_hour) AS last_usage_hour
-FROM balances AS b
-LEFT JOIN
-(
-    SELECT
-        l.account AS account,
-        sumIf(toDecimal256(l.remaining, 12), l.category = 'included') AS included,
-        sumIf(toDecimal256(l.remaining, 12), l.category = 'promotional') AS promotional,
-        sumIf(toDecimal256(l.remaining, 12), l.category = 'purchased') AS purchased
-    FROM lots AS l
-    WHERE l.state != 'upcoming'
-    GROUP BY l.account
-) AS c ON c.account = b.account
-LEFT JOIN
-(
-    SELECT o.account AS account, count() AS open_holds
-    FROM holds AS o
-    WHERE o.state = 'open'
-    GROUP BY o.account
-) AS h ON h.account = b.account
-LEFT JOIN
-(
-    SELECT w.account AS account, count() AS unrated_events
-    FROM unrated_usage AS w
-    GROUP BY w.account
-) AS n ON n.account = b.account
-LEFT JOIN
-(
-    SELECT
-        u.account AS account,
-        sumIf(u.events, u.hour >= now() - INTERVAL 30 DAY) AS events,
-        sumIf(u.lines, u.hour >= now() - INTERVAL 30 DAY) AS lines,
-        sumIf(toDecimal256(u.credits, 12), u.hour >= now() - INTERVAL 30 DAY) AS credits,
-        sumIf(toDecimal256(u.revenue, 12), u.hour >= now() - INTERVAL 30 DAY) AS revenue,
-        sumIf(toDecimal256(u.vendor_cost, 12), u.hour >= now() - INTERVAL 30 DAY) AS vendor_cost,
-        sumIf(u.uncosted_lines, u.hour >= now() - INTERVAL 30 DAY) AS uncosted_lines,
-        max(u.hour) AS last_hour
-    FROM usage_hourly AS u
-    GROUP BY u.account
-) AS s ON s.account = b.account",
-};
-
 pub(super) const CREDIT_ROLLFORWARD_DAILY: View = View {
     name: "credit_rollforward_daily",
-    comment: "How the credits in all lots moved, per day and category: opening + granted + drawn + expired + voided + returned = closing, each with its sign. Days without a movement have no row: the closing before is the opening after.",
+    comment: "How the credits in all lots moved, per day and category: opening + granted + drawn + expired + voided + returned + refunded + rolled_out + rolled_in = closing, each with its sign. Days without a movement have no row: the closing before is the opening after.",
     columns: &[
-        column("day", Date, "Day that the movements count for, UTC (of the expiry for expired credits, else of the ledger time)."),
+        column("day", Date, "Day that the movements count for, UTC (of the expiry for expired credits, of the period's start for what a plan grants or rolls over, else of the ledger time)."),
         CATEGORY,
         column("opening", Amount, "Credits in the lots of the category before the day."),
         column("granted", Amount, "Credits granted; positive or 0."),
-        column("drawn", Amount, "Credits drawn by usage, also when a grant repays overage; negative or 0."),
+        column("drawn", Amount, "Credits drawn by usage and by captures ahead of it, also when a grant repays overage; negative or 0."),
         column("expired", Amount, "Credits forfeited by expiry (breakage); negative or 0."),
         column("voided", Amount, "Credits removed on purpose; negative or 0."),
-        column("returned", Amount, "Credits that corrections gave back to their lots; positive or 0."),
+        column("returned", Amount, "Credits that reversals, and holds that had captured too much, gave back to their lots; positive or 0."),
+        column("refunded", Amount, "Credits taken back against money; negative or 0."),
+        column("rolled_out", Amount, "Credits that rollover took out of lots; negative or 0."),
+        column("rolled_in", Amount, "The same credits in the lots that they moved to; positive or 0."),
         column("closing", Amount, "Credits in the lots of the category after the day."),
         column("revenue_recognised", Amount, "Revenue that the movements recognised, in currency."),
     ],
@@ -253,12 +203,15 @@ pub(super) const CREDIT_ROLLFORWARD_DAILY: View = View {
     d.expired AS expired,
     d.voided AS voided,
     d.returned AS returned,
+    d.refunded AS refunded,
+    d.rolled_out AS rolled_out,
+    d.rolled_in AS rolled_in,
     sum(d.net) OVER (PARTITION BY d.category ORDER BY d.day ASC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS closing,
     d.revenue AS revenue_recognised
 FROM
 (
     SELECT
-        toDate(l.dated_at) AS day,
+        l.day AS day,
         l.category AS category,
         sum(toDecimal256(l.credits, 12)) AS net,
         sumIf(toDecimal256(l.credits, 12), l.kind = 'granted') AS granted,
@@ -266,8 +219,21 @@ FROM
         sumIf(toDecimal256(l.credits, 12), l.kind = 'expired') AS expired,
         sumIf(toDecimal256(l.credits, 12), l.kind = 'voided') AS voided,
         sumIf(toDecimal256(l.credits, 12), l.kind = 'returned') AS returned,
+        sumIf(toDecimal256(l.credits, 12), l.kind = 'refunded') AS refunded,
+        sumIf(toDecimal256(l.credits, 12), l.kind = 'rolled_out') AS rolled_out,
+        sumIf(toDecimal256(l.credits, 12), l.kind = 'rolled_in') AS rolled_in,
         sum(toDecimal256(l.revenue, 12)) AS revenue
-    FROM lot_movements AS l
-    GROUP BY day, l.category
+    FROM
+    (
+        SELECT toDate(m.dated_at) AS day, m.category AS category, m.kind AS kind, m.credits AS credits, m.revenue AS revenue
+        FROM lot_movements AS m
+        WHERE NOT m.at_expiry
+        UNION ALL
+        SELECT toDate(ifNull(g.expires_at, m.dated_at)) AS day, m.category AS category, m.kind AS kind, m.credits AS credits, m.revenue AS revenue
+        FROM lot_movements AS m
+        LEFT JOIN lot_grants AS g ON g.account = m.account AND g.lot = m.lot
+        WHERE m.at_expiry
+    ) AS l
+    GROUP BY l.day, l.category
 ) AS d",
 };

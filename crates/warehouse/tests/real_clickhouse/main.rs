@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
 
+mod accounts;
 mod crash;
 mod proxy;
 mod reading;

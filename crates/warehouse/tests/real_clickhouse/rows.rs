@@ -1,5 +1,7 @@
 //! Rows written by hand: a row names the columns that matter, the others are zero or empty.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use domain::{Credits, Day, Offset, Partition, Timestamp};
 use projection::rowbinary::RowBinary;
 use projection::tables::{ColumnType, Table};
@@ -60,9 +62,10 @@ pub(crate) fn batch(table: &'static Table, from: i64, rows: &[Row<'_>]) -> Batch
 /// Inserts rows one by one, each as a batch of its own, so that nothing is merged before a view
 /// reads it.
 pub(crate) async fn insert(warehouse: &Warehouse, table: &'static Table, rows: &[Row<'_>]) {
-    for (index, row) in rows.iter().enumerate() {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for row in rows {
         let mut batch = batch(table, 0, &[row]);
-        batch.token = format!("{}-{index}", table.name);
+        batch.token = format!("{}-{}", table.name, NEXT.fetch_add(1, Ordering::Relaxed));
         assert_eq!(warehouse.insert(&batch).await, InsertOutcome::Stored);
     }
 }

@@ -42,8 +42,33 @@ async fn an_old_database_is_brought_to_the_same_end() {
         "INSERT INTO {database}.schema_migrations (version, name) VALUES (1, 'initial tables')"
     ))
     .await;
+    // Rows that the first release wrote; its hold names are unmatched, because there were no holds.
+    for row in [
+        "account_balances (account, sequence, plan, settled) VALUES ('x', 3, '', 7)",
+        "usage_lines (account, source, event_id, hold, events, lines, credits) VALUES ('x', '/chat', 'e', 'hold_9', 1, 1, 2)",
+        "lot_grants (account, lot, granted, paid) VALUES ('x', 1, 9, 4)",
+        "lot_movements (account, lot, kind, credits, dated_at) VALUES ('x', 1, 'granted', 9, '2026-11-20 00:00:00')",
+    ] {
+        server::outside(&format!("INSERT INTO {database}.{row}")).await;
+    }
     assert_eq!(warehouse.migrate().await, Ok(Some(1)));
     assert_eq!(warehouse.check_schema().await, Ok(vec![]));
+    // A step that was interrupted before it was recorded runs again, with the rows in place.
+    server::outside(&format!(
+        "ALTER TABLE {database}.schema_migrations DELETE WHERE version > 1 SETTINGS mutations_sync = 2"
+    ))
+    .await;
+    assert_eq!(warehouse.migrate().await, Ok(Some(1)));
+    assert_eq!(warehouse.check_schema().await, Ok(vec![]));
+    for (sql, expected) in [
+        ("SELECT settled FROM {db}.balances", "7"),
+        ("SELECT unmatched_events FROM {db}.holds_by_source WHERE source = '/chat'", "1"),
+        ("SELECT sum(credits) FROM {db}.usage_lines WHERE above_hold = 0", "2"),
+        ("SELECT deferred FROM {db}.lots", "4"),
+        ("SELECT closing FROM {db}.credit_rollforward_daily", "9"),
+    ] {
+        assert_eq!(value(&warehouse, &sql.replace("{db}", database)).await, expected, "{sql}");
+    }
 }
 
 #[tokio::test]
