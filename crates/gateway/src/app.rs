@@ -9,7 +9,7 @@ use catalog::RateService;
 use domain::{ContentHash, Partition, Timestamp, partition_of};
 use eventlog::EventLog;
 use prometheus::Registry;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use warehouse::Warehouse;
 
 use crate::GatewaySettings;
@@ -30,7 +30,11 @@ pub(crate) struct Shared {
     pub(crate) appending: Appending,
     pub(crate) followed: Arc<Followed>,
     pub(crate) rates: Arc<RateService>,
+    /// For pings; alerts are the notifier's.
+    pub(crate) webhook_sender: notifier::Sender,
     pub(crate) scans: Semaphore,
+    /// Held while a key is made or taken away.
+    pub(crate) key_changes: Mutex<()>,
     /// Made from the start time, so that no two processes send the same correlations.
     seed: u64,
     count: AtomicU64,
@@ -47,11 +51,21 @@ pub(crate) struct Parts {
     pub(crate) metrics: GatewayMetrics,
     pub(crate) appending: Appending,
     pub(crate) followed: Arc<Followed>,
+    pub(crate) webhook_sender: notifier::Sender,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> App {
-        let Parts { log, warehouse, settings, registry, metrics, appending, followed } = parts;
+        let Parts {
+            log,
+            warehouse,
+            settings,
+            registry,
+            metrics,
+            appending,
+            followed,
+            webhook_sender,
+        } = parts;
         let rates = RateService::new(Arc::clone(&log), settings.partitions);
         Arc::new(Self {
             log,
@@ -62,7 +76,9 @@ impl Shared {
             appending,
             followed,
             rates: Arc::new(rates),
+            webhook_sender,
             scans: Semaphore::new(SCANS_MAX),
+            key_changes: Mutex::new(()),
             seed: u64::try_from(now().micros()).unwrap_or_default()
                 ^ (u64::from(std::process::id()) << 52),
             count: AtomicU64::new(0),

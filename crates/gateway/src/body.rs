@@ -31,6 +31,18 @@ pub(crate) async fn read(
     }
 }
 
+/// Reads what a client is still sending and keeps nothing, so that it sees the answer that does not
+/// need it instead of a broken connection.
+pub(crate) async fn discard(mut body: Body) {
+    let mut seen = 0;
+    while seen <= DISCARDED_BYTES_MAX {
+        match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => seen += frame.into_data().map_or(0, |data| data.len()),
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
 /// Past the limit it reads on for a while without keeping anything: a client that is still sending
 /// would otherwise see a broken connection instead of the answer.
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {

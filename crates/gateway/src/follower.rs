@@ -1,4 +1,4 @@
-//! Follows the ledger, the replies and the catalogue, in one thread, and wakes who waits for them.
+//! Follows the ledger, the replies, the catalogue and the keys, in one thread, and wakes who waits for them.
 //!
 //! Waiting is by looking again: whoever waits for an input's outcome first says so (a [`Watch`],
 //! from which on outcomes are kept), then appends, and then looks among the kept outcomes each time
@@ -18,6 +18,7 @@ use ledger::{Body, Cause, Entry, ExceptionKind, Seal};
 use tokio::sync::{oneshot, watch};
 use wire::{LedgerRecord, Reply};
 
+use crate::auth::{ACCESS, Keyring};
 use crate::problem::Problem;
 
 const REPLIES: TopicPartition = TopicPartition { topic: Topic::Replies, partition: Partition(0) };
@@ -50,6 +51,39 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    /// How a usage record ended that caused this entry; `None` for an entry that none causes.
+    pub(crate) fn of(entry: &Entry<'_>) -> Option<Self> {
+        let number = entry.number;
+        match &entry.body {
+            Body::Debit(debit) => Some(Self::Debit { entry: number, credits: debit.credits }),
+            Body::Unrated(unrated) => Some(Self::Unrated { entry: number, reason: unrated.reason }),
+            Body::Quarantined(held) => {
+                Some(Self::Quarantined { entry: number, reason: held.reason })
+            }
+            Body::Grant(_)
+            | Body::Adjustment(_)
+            | Body::LotVoided(_)
+            | Body::LotActivated(_)
+            | Body::LotInGrace(_)
+            | Body::LotExpired(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::HoldEnded(_)
+            | Body::PlanAssigned(_)
+            | Body::PlanScheduled(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_)
+            | Body::Reversed(_)
+            | Body::LotExpiring(_) => None,
+        }
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Debit { .. } => "debit",
@@ -86,6 +120,8 @@ struct State {
     /// The order in which outcomes came.
     oldest: VecDeque<(Partition, Offset)>,
     prices: Prices,
+    /// Where `access` is read on.
+    access_next: Offset,
     /// Inputs per seal, of late.
     sealed: VecDeque<(Instant, u64)>,
 }
@@ -93,6 +129,7 @@ struct State {
 /// What the follower's thread and the requests share.
 pub(crate) struct Followed {
     state: Mutex<State>,
+    keyring: Keyring,
     changed: watch::Sender<u64>,
     watches: AtomicUsize,
     /// Whether the last look at the log went well.
@@ -128,6 +165,7 @@ impl Followed {
         };
         let followed = Arc::new(Self {
             state: Mutex::new(state),
+            keyring: Keyring::default(),
             changed: watch::Sender::new(0),
             watches: AtomicUsize::new(0),
             healthy: AtomicBool::new(false),
@@ -148,6 +186,22 @@ impl Followed {
 
     pub(crate) fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// The keys as far as they were read.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Waits until `access` was read up to `next`; returns whether it was.
+    pub(crate) async fn access_read(&self, next: Offset, patience: Duration) -> bool {
+        let mut read = false;
+        self.until(patience, |state| {
+            read = state.access_next >= next;
+            read
+        })
+        .await;
+        read
     }
 
     pub(crate) fn prices(&self) -> Prices {
@@ -213,6 +267,25 @@ impl Followed {
         })
         .await;
         found
+    }
+
+    /// Waits until the charger has sealed past these offsets of a partition's inputs; whether it has.
+    pub(crate) async fn consumed(
+        &self,
+        partition: Partition,
+        ends: &[(Topic, Offset)],
+        patience: Duration,
+    ) -> bool {
+        let mut reached = false;
+        self.until(patience, |state| {
+            let view = state.partitions.get(partition.0 as usize);
+            let consumed =
+                |topic| view.and_then(|view| view.consumed(topic)).unwrap_or(Offset::ZERO);
+            reached = ends.iter().all(|(topic, end)| consumed(*topic) >= *end);
+            reached
+        })
+        .await;
+        reached
     }
 
     /// Waits until every partition uses the catalogue up to `next`; returns those that do not.
@@ -301,6 +374,8 @@ impl Session {
             from.push((at, read.unwrap_or(tail).min(bounds.end)));
         }
         from.push((REPLIES, log.bounds(REPLIES)?.stable_end));
+        // All of it is read, once: a key that was missed would be let in, or kept out.
+        from.push((ACCESS, followed.state().access_next));
         let reader = log.reader(&from)?;
         let catalogue = catalog::Follower::start(log.as_ref(), CATALOGUE_PATIENCE)?;
         followed.state().prices = catalogue.prices().clone();
@@ -310,8 +385,11 @@ impl Session {
     fn catch_up(&mut self) -> Result<(), FollowError> {
         let partitions = u32::try_from(self.followed.views().len()).unwrap_or(u32::MAX);
         let deadline = Instant::now() + CATALOGUE_PATIENCE;
-        for partition in (0..partitions).map(Partition) {
-            let at = TopicPartition { topic: Topic::LedgerEntries, partition };
+        let ledger = (0..partitions).map(|number| TopicPartition {
+            topic: Topic::LedgerEntries,
+            partition: Partition(number),
+        });
+        for at in ledger.chain([ACCESS]) {
             let end = self.log.bounds(at)?.stable_end;
             while self.reader.position(at) < end {
                 self.step()?;
@@ -332,7 +410,14 @@ impl Session {
         let records = self.reader.poll(RECORDS_PER_POLL, POLL_WAIT, &mut |record| {
             // Asked for each record: a watch may have begun while the poll waited.
             let keep = followed.watches.load(Ordering::SeqCst) > 0;
-            state.get_or_insert_with(|| followed.state()).take(&record, keep);
+            let state = state.get_or_insert_with(|| followed.state());
+            match record.at {
+                ACCESS => {
+                    followed.keyring.take(record.offset, record.value);
+                    state.access_next = record.offset.next();
+                }
+                _ => state.take(&record, keep),
+            }
         })?;
         drop(state);
         let published = self.catalogue.poll(Duration::ZERO)?;
@@ -383,19 +468,7 @@ impl State {
 
     fn entry(&mut self, partition: Partition, next: Offset, entry: &Entry<'_>) {
         let Cause::Input { topic: Topic::UsageRaw, offset } = entry.cause else { return };
-        let number = entry.number;
-        let ending = match &entry.body {
-            Body::Debit(debit) => Ending::Debit { entry: number, credits: debit.credits },
-            Body::Unrated(unrated) => Ending::Unrated { entry: number, reason: unrated.reason },
-            Body::Quarantined(held) => Ending::Quarantined { entry: number, reason: held.reason },
-            // No usage record makes one of these.
-            Body::Grant(_)
-            | Body::Adjustment(_)
-            | Body::LotVoided(_)
-            | Body::LotActivated(_)
-            | Body::LotInGrace(_)
-            | Body::LotExpired(_) => return,
-        };
+        let Some(ending) = Ending::of(entry) else { return };
         self.keep((partition, offset), Decided { ending, ledger_next: next });
     }
 

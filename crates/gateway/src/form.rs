@@ -1,7 +1,7 @@
 //! Strict readers of JSON objects and query strings: every field is asked for by name, and what is
 //! left over is refused with its name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,11 +10,21 @@ use axum::http::request::Parts;
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::nearest::nearest;
 use crate::problem::Problem;
+
+/// How much of a name that is not known is shown.
+const NAME_CHARACTERS_MAX: usize = 64;
 
 /// The fields of a JSON object, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Form(BTreeMap<String, Box<RawValue>>);
+pub(crate) struct Form {
+    fields: BTreeMap<String, Box<RawValue>>,
+    /// The names that were asked for: what the object may have.
+    known: BTreeSet<String>,
+    /// Where it stands in the body, with a dot at the end; empty for the body itself.
+    path: String,
+}
 
 impl<'de> serde::Deserialize<'de> for Form {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -31,7 +41,7 @@ impl<'de> serde::Deserialize<'de> for Form {
                         return Err(A::Error::custom(format!("the field `{name}` stands twice")));
                     }
                 }
-                Ok(Form(fields))
+                Ok(Form { fields, ..Form::default() })
             }
         }
         deserializer.deserialize_map(Fields)
@@ -44,9 +54,59 @@ impl Form {
             .map_err(|error| Problem::bad_request("invalid_json", error.to_string()).field(""))
     }
 
+    /// A body that may be left out: nothing, or an object.
+    pub(crate) fn parse_optional(body: &[u8]) -> Result<Self, Problem> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            Ok(Self::default())
+        } else {
+            Self::parse(body)
+        }
+    }
+
+    /// The object in a field, as a form of its own.
+    pub(crate) fn object(&mut self, name: &str, wanted: &str) -> Result<Option<Self>, Problem> {
+        let path = format!("{}.", self.path_of(name));
+        Ok(self.typed::<Self>(name, wanted)?.map(|form| Self { path, ..form }))
+    }
+
+    /// The objects in a field's array, each as a form of its own.
+    pub(crate) fn objects(
+        &mut self,
+        name: &str,
+        wanted: &str,
+    ) -> Result<Option<Vec<Self>>, Problem> {
+        let path = self.path_of(name);
+        let Some(forms) = self.typed::<Vec<Self>>(name, wanted)? else { return Ok(None) };
+        let named = |(index, form)| Self { path: format!("{path}[{index}]."), ..form };
+        Ok(Some(forms.into_iter().enumerate().map(named).collect()))
+    }
+
+    /// A field's name as it is told: with the way to it.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        format!("{}{name}", self.path)
+    }
+
+    /// A required field that is not there.
+    pub(crate) fn missing(&self, name: &str) -> Problem {
+        missing(&self.path_of(name))
+    }
+
+    /// A value that the field does not take.
+    pub(crate) fn refuse(&self, name: &str, code: &'static str, detail: &str) -> Problem {
+        Problem::bad_request(code, detail).field(self.path_of(name))
+    }
+
+    /// Whether the field says something.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
     /// The field as it was written.
     pub(crate) fn raw(&mut self, name: &str) -> Option<Box<RawValue>> {
-        self.0.remove(name).filter(|value| value.get() != "null")
+        if !self.known.contains(name) {
+            self.known.insert(name.to_owned());
+        }
+        self.fields.remove(name).filter(|value| value.get() != "null")
     }
 
     /// The field as a `T`; `wanted` says what that is.
@@ -58,7 +118,7 @@ impl Form {
         let Some(value) = self.raw(name) else { return Ok(None) };
         serde_json::from_str(value.get()).map(Some).map_err(|_| {
             Problem::bad_request("wrong_type", format!("`{name}` is {wanted}"))
-                .field(name)
+                .field(self.path_of(name))
                 .value(value.get())
         })
     }
@@ -80,7 +140,7 @@ impl Form {
     }
 
     pub(crate) fn required_text(&mut self, name: &str) -> Result<String, Problem> {
-        self.text(name)?.ok_or_else(|| missing(name))
+        self.text(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// A string that is read as `T`.
@@ -89,24 +149,40 @@ impl Form {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        self.text(name)?.map(|text| parse(name, &text, code)).transpose()
+        self.text(name)?.map(|text| parse(&self.path_of(name), &text, code)).transpose()
+    }
+
+    /// One of some words.
+    pub(crate) fn word<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+        words: &str,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        match read(&text) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                Err(self.refuse(name, "bad_value", &format!("`{name}` is {words}")).value(&text))
+            }
+        }
     }
 
     /// Nothing may be left.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.into_keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = format!("there is no field `{name}` here");
-                Err(Problem::bad_request("unknown_field", detail).field(name))
-            }
-        }
+        let Some(name) = self.fields.keys().next() else { return Ok(()) };
+        let known = self.known.iter().map(String::as_str);
+        Err(unknown("field", name, known).field(self.path_of(&shown(name))))
     }
 }
 
 /// The parameters of a query string, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Params(BTreeMap<String, String>);
+pub(crate) struct Params {
+    values: BTreeMap<String, String>,
+    /// The names that were asked for.
+    known: BTreeSet<String>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
@@ -121,13 +197,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
                 return Err(Problem::bad_request("repeated_field", detail).field(name));
             }
         }
-        Ok(Self(params))
+        Ok(Self { values: params, known: BTreeSet::new() })
     }
 }
 
 impl Params {
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)
+        self.known.insert(name.to_owned());
+        self.values.remove(name)
+    }
+
+    /// The parameter, which stays to be asked for.
+    pub(crate) fn peek(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
     }
 
     pub(crate) fn required(&mut self, name: &str) -> Result<String, Problem> {
@@ -143,14 +225,21 @@ impl Params {
     }
 
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.0.into_keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = format!("there is no parameter `{name}` here");
-                Err(Problem::bad_request("unknown_field", detail).field(name))
-            }
-        }
+        let Some(name) = self.values.keys().next() else { return Ok(()) };
+        let known = self.known.iter().map(String::as_str);
+        Err(unknown("parameter", name, known).field(shown(name)))
     }
+}
+
+fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str>) -> Problem {
+    let near =
+        nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let detail = format!("there is no {what} `{}` here{near}", shown(name));
+    Problem::bad_request("unknown_field", detail)
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_CHARACTERS_MAX).collect()
 }
 
 fn parse<T>(name: &str, text: &str, code: &'static str) -> Result<T, Problem>
@@ -163,6 +252,7 @@ where
     })
 }
 
+/// A required field that is not there.
 pub(crate) fn missing(name: &str) -> Problem {
     Problem::bad_request("missing_field", format!("`{name}` is required")).field(name)
 }

@@ -8,24 +8,34 @@
 //!   all requests ([`appender`]).
 //! - Reading: sums and balances come from ClickHouse, each with how fresh it is; `explain` and
 //!   `verify` read the ledger itself.
+//! - Letting in: every request but a few open ones carries an API key, and each route stands in one
+//!   table with who may use it ([`auth`]).
 //!
 //! **Architecture invariant:** nothing is decided here. A price, a balance or a refusal that
 //! matters comes from the same pure code that the charger runs, or from the charger.
 
+mod answer;
 mod app;
 mod appender;
+mod auth;
 mod body;
+mod command;
 mod follower;
 mod form;
 mod freshness;
+mod items;
 mod metrics;
+mod nearest;
+pub mod openapi;
 mod problem;
 mod routes;
 mod server;
 mod settings;
+mod strict;
 mod tail;
 
+pub use auth::{OperatorKeyError, Reach, RouteRow};
 pub use follower::FollowError;
 pub use metrics::GatewayMetrics;
-pub use server::{Gateway, GatewayError, serve};
+pub use server::{Gateway, GatewayError, route_table, serve};
 pub use settings::{BODY_BYTES_MAX, EVENTS_MAX, GatewaySettings, LINES_MAX};

@@ -80,6 +80,11 @@ impl Problem {
         self
     }
 
+    /// What is the matter, in a sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Another status for the same problem.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.0.status = status;

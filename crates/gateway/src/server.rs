@@ -12,7 +12,6 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
 use eventlog::EventLog;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -20,13 +19,16 @@ use tokio::sync::oneshot;
 use warehouse::Warehouse;
 
 use crate::GatewaySettings;
-use crate::app::{App, Parts, Shared};
+use crate::app::{App, Parts, Shared, now};
 use crate::appender::Appending;
+use crate::auth::{self, OperatorKeyError, RouteRow, Routes, Rule};
 use crate::follower::{FollowError, Followed};
 use crate::metrics::GatewayMetrics;
+use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    accounts, commands, events, explain, ingest, quote, rates, sql, status, usage, verify,
+    accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
+    quote, rates, sql, status, usage, verify, webhooks,
 };
 
 /// Why the gateway did not start, or ended.
@@ -36,6 +38,10 @@ pub enum GatewayError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Follow(#[from] FollowError),
+    #[error(transparent)]
+    OperatorKey(#[from] OperatorKeyError),
+    #[error(transparent)]
+    Webhooks(#[from] notifier::NoTls),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error(transparent)]
@@ -58,11 +64,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Reads the ledger's tail and the catalogue, starts the threads, and listens. Topics and
-    /// tables must exist.
+    /// Reads the ledger's tail, the catalogue and the keys, starts the threads, makes the first
+    /// operator key when there is none, and listens. Topics and tables must exist.
     ///
     /// # Errors
-    /// When the log cannot be followed, the address is taken, or the metrics' names are.
+    /// When the log cannot be followed, nobody could make keys, the address is taken, or the metrics' names are.
     pub async fn start(
         log: Arc<dyn EventLog>,
         warehouse: Arc<Warehouse>,
@@ -80,12 +86,23 @@ impl Gateway {
         };
         let (appending, append_thread) =
             Appending::start(Arc::clone(&log)).map_err(GatewayError::Thread)?;
+        let key_file = settings.operator_key_file.as_deref();
+        auth::ensure(key_file, &followed, &appending, now()).await?;
+        let webhook_sender = notifier::Sender::new(settings.allow_private_webhooks)?;
         let listen = settings.listen;
         let source = |source| GatewayError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(source)?;
         let address = listener.local_addr().map_err(source)?;
-        let app =
-            Shared::new(Parts { log, warehouse, settings, registry, metrics, appending, followed });
+        let app = Shared::new(Parts {
+            log,
+            warehouse,
+            settings,
+            registry,
+            metrics,
+            appending,
+            followed,
+            webhook_sender,
+        });
         let (ask_to_end, asked) = oneshot::channel::<()>();
         let service = axum::serve(listener, router(app)).with_graceful_shutdown(async {
             // A handle that is gone asks for nothing.
@@ -138,33 +155,103 @@ pub async fn serve(
     gateway.shutdown().await
 }
 
+/// Every route, with who may use it.
+pub fn route_table() -> Vec<RouteRow> {
+    routes().rows()
+}
+
+fn routes() -> Routes {
+    use access::Action::{
+        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, PublishRates, Query,
+        Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
+        SendUsage, Verify,
+    };
+    Routes::default()
+        .post("/v1/events", Rule::judged(SendUsage), events::post)
+        .get("/v1/events", Rule::judged(Explain), explain::get)
+        .post("/v1/ingest", Rule::judged(SendUsage), ingest::post)
+        .post("/v1/quote", Rule::judged(Quote), quote::post)
+        .post("/v1/holds", Rule::judged(Hold), holds::reserve)
+        .get("/v1/holds/{hold}", Rule::judged(Hold), holds::get)
+        .post("/v1/holds/{hold}/extend", Rule::judged(Hold), holds::extend)
+        .post("/v1/holds/{hold}/capture", Rule::judged(Hold), holds::capture)
+        .post("/v1/holds/{hold}/settle", Rule::judged(Hold), holds::settle)
+        .delete("/v1/holds/{hold}", Rule::judged(Hold), holds::release)
+        .post("/v1/accounts/{id}/grants", Rule::of_account(ChangeCredits), commands::grant)
+        .post("/v1/accounts/{id}/adjustments", Rule::of_account(ChangeCredits), commands::adjust)
+        .post("/v1/accounts/{id}/lots/{lot}/void", Rule::of_account(ChangeCredits), commands::void)
+        .post(
+            "/v1/accounts/{id}/lots/{lot}/refund",
+            Rule::of_account(ChangeCredits),
+            commands::refund,
+        )
+        .post(
+            "/v1/accounts/{id}/entries/{entry}/reverse",
+            Rule::of_account(ChangeCredits),
+            commands::reverse,
+        )
+        .post("/v1/accounts/{id}/plan", Rule::of_account(ChangeCredits), plans::assign)
+        .get("/v1/accounts/{id}/plan", Rule::of_account(ReadAccount), plans::get)
+        .post("/v1/accounts/{id}/budgets", Rule::of_account(ChangeCredits), budgets::set)
+        .get("/v1/accounts/{id}/budgets", Rule::of_account(ReadAccount), budgets::list)
+        .delete(
+            "/v1/accounts/{id}/budgets/{budget}",
+            Rule::of_account(ChangeCredits),
+            budgets::remove,
+        )
+        .post("/v1/accounts/{id}/notices", Rule::of_account(ChangeCredits), budgets::notices)
+        .get("/v1/accounts/{id}/holds", Rule::of_account(ReadAccount), holds::list)
+        .get("/v1/accounts/{id}/lots", Rule::of_account(ReadAccount), balance::lots)
+        .get("/v1/accounts/{id}/balance", Rule::of_account(ReadAccount), balance::balance)
+        .get("/v1/accounts/{id}/entries", Rule::of_account(ReadAccount), accounts::entries)
+        .get("/v1/accounts/{id}/usage", Rule::of_account(ReadAccount), usage::of_account)
+        .get("/v1/usage", Rule::judged(ReadUsage), usage::of_all)
+        .get("/v1/price-list", Rule::judged(ReadPrices), price_list::get)
+        .get("/v1/rates", Rule::of_no_account(ReadPrices), rates::list)
+        .post("/v1/rates/versions", Rule::of_all_accounts(PublishRates), rates::publish)
+        .post("/v1/rates/import/litellm", Rule::of_no_account(PublishRates), rates::import)
+        .get("/v1/rates/{kind}/{id}", Rule::of_no_account(ReadPrices), rates::show)
+        .post("/v1/sql", Rule::of_all_accounts(Query), sql::sql)
+        .get("/v1/schema", Rule::of_no_account(Query), sql::schema)
+        .get("/v1/export", Rule::judged(Export), sql::export)
+        .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
+        .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
+        .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
+        .post("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::create)
+        .get("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::list)
+        .post("/v1/keys/{id}/rotate", Rule::of_all_accounts(ManageKeys), keys::rotate)
+        .delete("/v1/keys/{id}", Rule::of_all_accounts(ManageKeys), keys::revoke)
+        .post("/v1/webhooks", Rule::of_all_accounts(ManageWebhooks), webhooks::create)
+        .get("/v1/webhooks", Rule::of_all_accounts(ReadWebhooks), webhooks::list)
+        .delete("/v1/webhooks/{id}", Rule::of_all_accounts(ManageWebhooks), webhooks::remove)
+        .post("/v1/webhooks/{id}/rotate", Rule::of_all_accounts(ManageWebhooks), webhooks::rotate)
+        .post("/v1/webhooks/{id}/test", Rule::of_all_accounts(ManageWebhooks), webhooks::test)
+        .get(
+            "/v1/webhooks/{id}/deliveries",
+            Rule::of_all_accounts(ReadWebhooks),
+            webhooks::deliveries,
+        )
+        .post(
+            "/v1/webhooks/{id}/deliveries/{delivery}/replay",
+            Rule::of_all_accounts(ManageWebhooks),
+            webhooks::replay,
+        )
+        .get("/v1/accounts/{id}/events", Rule::of_account(ReadAccount), webhooks::account_events)
+        .open("/openapi.json", openapi::get)
+        .open("/healthz", status::healthz)
+        .open("/readyz", status::readyz)
+        .open("/metrics", status::metrics)
+}
+
 fn router(app: App) -> Router {
-    Router::new()
-        .route("/v1/events", post(events::post).get(explain::get))
-        .route("/v1/ingest", post(ingest::post))
-        .route("/v1/quote", post(quote::post))
-        .route("/v1/accounts/{id}/grants", post(commands::grant))
-        .route("/v1/accounts/{id}/adjustments", post(commands::adjust))
-        .route("/v1/accounts/{id}/lots/{lot}/void", post(commands::void))
-        .route("/v1/accounts/{id}/balance", get(accounts::balance))
-        .route("/v1/accounts/{id}/entries", get(accounts::entries))
-        .route("/v1/accounts/{id}/usage", get(usage::of_account))
-        .route("/v1/usage", get(usage::of_all))
-        .route("/v1/rates", get(rates::list))
-        .route("/v1/rates/versions", post(rates::publish))
-        .route("/v1/rates/import/litellm", post(rates::import))
-        .route("/v1/rates/{kind}/{id}", get(rates::show))
-        .route("/v1/sql", post(sql::sql))
-        .route("/v1/schema", get(sql::schema))
-        .route("/v1/export", get(sql::export))
-        .route("/v1/status", get(status::status))
-        .route("/v1/freshness", get(status::freshness))
-        .route("/v1/verify", get(verify::get))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
+    let (guarded, open) = routes().into_routers();
+    let authenticated = middleware::from_fn_with_state(Arc::clone(&app), auth::authenticate);
+    guarded
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        // Also before what is not there: without a key nothing is told but that.
+        .layer(authenticated)
+        .merge(open.method_not_allowed_fallback(no_method))
         // Each handler reads its body within its own limit.
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), measure))

@@ -1,6 +1,7 @@
 //! What a deployment may set about its gateway, and the limits of the API.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most events in one request to `/v1/events`.
@@ -19,6 +20,10 @@ pub struct GatewaySettings {
     pub partitions: u32,
     /// What `/v1/status` calls the log: `embedded` or `kafka`.
     pub log_name: &'static str,
+    /// Where the first operator key is written, when there is none yet. It has to be set then.
+    pub operator_key_file: Option<PathBuf>,
+    /// Whether webhooks may be at private and local addresses: on one's own machine.
+    pub allow_private_webhooks: bool,
     /// How long a command waits for its reply.
     pub command_patience: Duration,
     /// How long publishing waits for every partition to take the version into use.
@@ -34,6 +39,8 @@ impl GatewaySettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             partitions,
             log_name: "embedded",
+            operator_key_file: None,
+            allow_private_webhooks: false,
             command_patience: Duration::from_secs(15),
             adoption_patience: Duration::from_secs(30),
             projection_patience: Duration::from_secs(60),

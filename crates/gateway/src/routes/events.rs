@@ -13,9 +13,11 @@ use wire::BatchError;
 
 use crate::app::App;
 use crate::appender::Outbound;
+use crate::auth::Asker;
 use crate::body;
 use crate::follower::{Decided, Ending};
 use crate::problem::Problem;
+use crate::routes::binary_mode;
 use crate::settings::{BODY_BYTES_MAX, EVENTS_MAX};
 
 /// The longest that a request may wait for its events' outcomes.
@@ -38,18 +40,22 @@ fn id_of(event: &[u8]) -> Option<String> {
 
 pub(crate) async fn post(
     State(app): State<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
     let wait = preferred_wait(&headers)?;
     let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
+    let body = binary_mode::structured(&headers, &body)?.unwrap_or(body);
     let events = wire::split_events(&body, EVENTS_MAX).map_err(bad_batch)?;
     let watch = wait.map(|patience| (app.followed.watch(), patience));
 
     let mut judged = Vec::with_capacity(events.len());
     let mut accepted = Vec::new();
     for event in events {
-        match wire::decode_usage(event) {
+        let decoded = wire::decode_usage(event)
+            .and_then(|decoded| asker.judge(&decoded.event).map(|()| decoded));
+        match decoded {
             Ok(decoded) => {
                 let account = &decoded.event.account;
                 let to = TopicPartition { topic: Topic::UsageRaw, partition: app.home(account) };
@@ -124,7 +130,7 @@ fn refused(index: usize, event: &Refused) -> Value {
 }
 
 /// `accepted` is what it is until the ledger says how it ended.
-fn accepted(
+pub(super) fn accepted(
     index: usize,
     id: &str,
     input: Option<(Partition, Offset)>,
@@ -143,7 +149,7 @@ fn accepted(
     event
 }
 
-fn ended(event: &mut Value, partition: Partition, ending: Ending) {
+pub(super) fn ended(event: &mut Value, partition: Partition, ending: Ending) {
     use ledger::ExceptionKind::{DeadLetter, Duplicate, Forwarded, Refused, Repeated};
     event["outcome"] = ending.word().into();
     let entry = |number| projection::entry_id(partition, number);

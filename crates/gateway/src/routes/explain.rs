@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use wire::LedgerRecord;
 
 use crate::app::{App, Shared, literal, scan};
+use crate::auth::Asker;
 use crate::follower::PartitionView;
 use crate::form::Params;
 use crate::problem::Problem;
@@ -74,13 +75,21 @@ struct Found {
     whole: bool,
 }
 
-pub(crate) async fn get(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    asker: Asker,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let identity = Identity {
         source: params.required("source")?,
         id: params.required("id")?,
         account: params.text("account"),
     };
     params.finish()?;
+    asker.must_reach_source(&identity.source)?;
+    if let Some(account) = &identity.account {
+        asker.must_reach(account)?;
+    }
     let views = app.followed.views();
     let ledger_from = app.warehouse.max_offsets(&tables::LEDGER_ENTRIES).await?;
     let letters_from = app.warehouse.max_offsets(&tables::DEAD_LETTERS).await?;
@@ -103,7 +112,7 @@ pub(crate) async fn get(State(app): State<App>, mut params: Params) -> Result<Re
         ))
         .await?;
     let asked = identity.clone();
-    let found = scan(&app, move |shared| {
+    let mut found = scan(&app, move |shared| {
         let next = |at: Option<&Offset>| at.map_or(Offset::ZERO, |offset| offset.next());
         let mut found = Found { dead_letters: letters, whole: true, ..Found::default() };
         let catalogue = shared.followed.prices().catalogue;
@@ -122,6 +131,7 @@ pub(crate) async fn get(State(app): State<App>, mut params: Params) -> Result<Re
         Ok(found)
     })
     .await?;
+    found.keep(&asker);
     answer(&identity, found).map(|answer| super::json(StatusCode::OK, &answer))
 }
 
@@ -135,6 +145,20 @@ fn searched(shared: &Shared, identity: &Identity) -> Vec<Partition> {
 }
 
 impl Found {
+    /// Lets go of what the key may not see, as if it were not there. What names no account may be
+    /// anybody's.
+    fn keep(&mut self, asker: &Asker) {
+        if asker.caller().may_span_accounts() {
+            return;
+        }
+        let is_own = |found: &Value| {
+            found["account"].as_str().is_some_and(|account| asker.caller().may_reach(account))
+        };
+        self.entries.retain(is_own);
+        self.dead_letters.retain(is_own);
+        self.pending = self.pending.take().filter(is_own);
+    }
+
     /// Entries that ClickHouse knows, read from the ledger itself.
     fn projected(
         &mut self,
@@ -258,7 +282,22 @@ fn event_of<'e>(body: &'e Body<'_>) -> Option<(&'e str, &'e str)> {
         | Body::LotVoided(_)
         | Body::LotActivated(_)
         | Body::LotInGrace(_)
-        | Body::LotExpired(_) => None,
+        | Body::LotExpired(_)
+        | Body::HoldReserved(_)
+        | Body::HoldRefused(_)
+        | Body::HoldCaptured(_)
+        | Body::HoldExtended(_)
+        | Body::HoldEnded(_)
+        | Body::PlanAssigned(_)
+        | Body::PlanScheduled(_)
+        | Body::PlanRenewed(_)
+        | Body::RolledOver(_)
+        | Body::BudgetSet(_)
+        | Body::BudgetRemoved(_)
+        | Body::NoticesSet(_)
+        | Body::Refunded(_)
+        | Body::Reversed(_)
+        | Body::LotExpiring(_) => None,
     }
 }
 
@@ -310,4 +349,28 @@ fn answer(identity: &Identity, found: Found) -> Result<Value, Problem> {
     answer["others"] = entries.collect::<Vec<_>>().into();
     answer["dead_letters"] = letters.into();
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Role;
+
+    use super::*;
+    use crate::auth::asker::tests::asker;
+
+    /// A letter that names no account may be anybody's.
+    #[test]
+    fn what_is_not_surely_the_keys_own_is_not_shown() {
+        let of = |account: Value| json!({ "account": account, "record": "{…}" });
+        let mut found = Found {
+            entries: vec![of(json!("a")), of(json!("b"))],
+            dead_letters: vec![of(Value::Null), of(json!("b")), of(json!("a")), of(json!(""))],
+            pending: Some(of(json!("b"))),
+            whole: true,
+        };
+        found.keep(&asker(Role::Analyst, &["a"]));
+        assert_eq!(found.entries, [of(json!("a"))]);
+        assert_eq!(found.dead_letters, [of(json!("a"))]);
+        assert_eq!(found.pending, None);
+    }
 }

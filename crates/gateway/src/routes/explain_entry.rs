@@ -1,11 +1,11 @@
 //! A ledger entry in words and numbers: what `explain` answers.
 
 use domain::{CatalogueId, Item, Measure, Money, Partition, Timestamp, UsageEvent};
-use ledger::{Body, Cause, Debit, Draw, Entry, Quarantined, Unrated};
+use ledger::{Body, Cause, Debit, Draw, Entry, Freed, HoldName, HoldUse, Quarantined, Unrated};
 use rating::{Catalogue, Rating, explain_lines, explain_total};
 use serde_json::{Map, Value, json};
 
-use crate::routes::commands::balance_json;
+use crate::answer::balance_json;
 use crate::routes::quote::explanation;
 
 /// Explains an entry that a usage event caused; `None` for the other kinds.
@@ -23,7 +23,22 @@ pub(crate) fn entry_json(
         | Body::LotVoided(_)
         | Body::LotActivated(_)
         | Body::LotInGrace(_)
-        | Body::LotExpired(_) => return None,
+        | Body::LotExpired(_)
+        | Body::HoldReserved(_)
+        | Body::HoldRefused(_)
+        | Body::HoldCaptured(_)
+        | Body::HoldExtended(_)
+        | Body::HoldEnded(_)
+        | Body::PlanAssigned(_)
+        | Body::PlanScheduled(_)
+        | Body::PlanRenewed(_)
+        | Body::RolledOver(_)
+        | Body::BudgetSet(_)
+        | Body::BudgetRemoved(_)
+        | Body::NoticesSet(_)
+        | Body::Refunded(_)
+        | Body::Reversed(_)
+        | Body::LotExpiring(_) => return None,
     };
     answer["state"] = entry.body.kind().into();
     answer["account"] = entry.account.as_ref().into();
@@ -85,6 +100,7 @@ fn debit_json(catalogue: &Catalogue, partition: Partition, debit: &Debit<'_>) ->
         "total": explain_total(catalogue, &rating),
         "draws": debit.draws.iter().map(draw_json).collect::<Vec<_>>(),
         "overage": debit.overage,
+        "hold": debit.hold.as_deref().map(|used| hold_json(partition, used)),
         "resolves": debit.resolves.map(|number| projection::entry_id(partition, number)),
     })
 }
@@ -156,6 +172,19 @@ fn draw_json(draw: &Draw) -> Value {
         "category": draw.category.word(),
         "credits": draw.credits,
         "revenue": draw.revenue,
+    })
+}
+
+/// What the charge did to the hold that its event names.
+fn hold_json(partition: Partition, used: &HoldUse) -> Value {
+    json!({
+        "hold": HoldName { partition, hold: used.hold }.to_string(),
+        "advanced": used.advanced.iter().map(draw_json).collect::<Vec<_>>(),
+        "advanced_overage": used.advanced_overage,
+        "above": used.above,
+        "ended": used.freed.is_some(),
+        "freed": used.freed.as_ref().map(|freed| freed.credits),
+        "returned": used.freed.as_ref().map(Freed::given_back),
     })
 }
 

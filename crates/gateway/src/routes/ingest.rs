@@ -1,5 +1,7 @@
 //! `POST /v1/ingest`: lines to `usage.raw`, byte for byte. What is wrong with a line is the
-//! charger's to say, as it is for a record from Kafka.
+//! charger's to say, as it is for a record from Kafka; unless the key that they came with is bound to
+//! something: then each line is judged by it here, and one that cannot be read is refused, because
+//! nobody could say what it is about.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +10,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::limits::OUTPUT_RECORD_BYTES_MAX;
-use domain::{Offset, Partition, Topic, TopicPartition};
-use serde_json::json;
+use domain::{Fault, Offset, Partition, Topic, TopicPartition};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::appender::Outbound;
+use crate::auth::Asker;
 use crate::body;
 use crate::form::Params;
 use crate::problem::Problem;
@@ -21,9 +24,12 @@ use crate::settings::{BODY_BYTES_MAX, LINES_MAX};
 
 /// A key longer than this says nothing that a partition needs.
 const KEY_BYTES_MAX: usize = 256;
+/// Lines that were refused and are listed in the answer; all are counted.
+const REFUSED_SHOWN_MAX: usize = 100;
 
 pub(crate) async fn post(
     State(app): State<App>,
+    asker: Asker,
     mut params: Params,
     headers: HeaderMap,
     body: axum::body::Body,
@@ -31,7 +37,7 @@ pub(crate) async fn post(
     let wait = params.text("wait_s").map(|text| wait_of("wait_s", &text)).transpose()?;
     params.finish()?;
     let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
-    let lines = lines(&body)?;
+    let (lines, refused) = judged(&asker, lines(&body)?);
     let watch = wait.map(|patience| (app.followed.watch(), patience));
     let records: Vec<Outbound> =
         lines.into_iter().map(|line| outbound(&app, &body, line)).collect();
@@ -40,10 +46,15 @@ pub(crate) async fn post(
     let offsets = app.appending.append(records).await?;
     let inputs: Vec<(Partition, Offset)> = places.into_iter().zip(offsets).collect();
     app.metrics.events.with_label_values(&["ingested"]).inc_by(count as u64);
+    for (_, fault) in &refused {
+        app.metrics.events.with_label_values(&["refused"]).inc();
+        app.metrics.refusals.with_label_values(&[fault.reason.code()]).inc();
+    }
 
     let Some((watch, patience)) = watch else {
-        let answer =
+        let mut answer =
             json!({ "records": count, "outcomes": { "accepted": count }, "ledger_ends": {} });
+        tell_refused(&mut answer, &refused);
         return Ok(super::json(StatusCode::OK, &answer));
     };
     let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -59,7 +70,8 @@ pub(crate) async fn post(
     }
     let ends: BTreeMap<String, i64> =
         ends.into_iter().map(|(partition, end)| (partition.to_string(), end.0)).collect();
-    let answer = json!({ "records": count, "outcomes": outcomes, "ledger_ends": ends });
+    let mut answer = json!({ "records": count, "outcomes": outcomes, "ledger_ends": ends });
+    tell_refused(&mut answer, &refused);
     Ok(super::json(StatusCode::OK, &answer))
 }
 
@@ -92,6 +104,37 @@ fn lines(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
         true => Err(Problem::bad_request("empty_body", "the body has no lines").field("")),
         false => Ok(lines),
     }
+}
+
+/// A line that the key may not send, by its place, and why.
+type Refused = (usize, Fault);
+
+/// Splits the lines into those that the key may send and those that it may not. Places count from 1
+/// among the lines that are not empty.
+fn judged<'b>(asker: &Asker, lines: Vec<&'b [u8]>) -> (Vec<&'b [u8]>, Vec<Refused>) {
+    if asker.caller().sends_freely() {
+        return (lines, Vec::new());
+    }
+    let mut refused = Vec::new();
+    let mut allowed = Vec::with_capacity(lines.len());
+    for (place, line) in (1..).zip(lines) {
+        match wire::decode_usage(line).and_then(|decoded| asker.judge(&decoded.event)) {
+            Ok(()) => allowed.push(line),
+            Err(fault) => refused.push((place, fault)),
+        }
+    }
+    (allowed, refused)
+}
+
+fn tell_refused(answer: &mut Value, refused: &[Refused]) {
+    if refused.is_empty() {
+        return;
+    }
+    answer["outcomes"]["refused"] = refused.len().into();
+    let shown = refused.iter().take(REFUSED_SHOWN_MAX).map(|(line, fault)| {
+        json!({ "line": line, "code": fault.reason.code(), "field": fault.field, "value": fault.value })
+    });
+    answer["refused"] = shown.collect();
 }
 
 /// To its account's partition; a line without a readable account goes to partition 0, where it

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use wire::DocumentKind;
 
 use crate::app::{App, now, scan};
+use crate::auth::Asker;
 use crate::body;
 use crate::form::{Form, Params, missing};
 use crate::problem::Problem;
@@ -22,13 +23,14 @@ const DEFAULT_CURRENCY: &str = "USD";
 
 pub(crate) async fn publish(
     State(app): State<App>,
+    asker: Asker,
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
     let limit = DOCUMENT_BYTES_MAX * 2;
     let mut form = Form::parse(&body::read(&headers, body, limit).await?)?;
     let toml = form.required_text("toml")?;
-    let actor = form.text("actor")?.unwrap_or_else(|| "operator".to_owned());
+    let actor = asker.actor(&mut form)?;
     let reason = form.text("reason")?.unwrap_or_default();
     let (retroactive, dry_run) = (form.flag("retroactive")?, form.flag("dry_run")?);
     form.finish()?;

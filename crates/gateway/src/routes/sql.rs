@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use warehouse::{ExportFormat, QueryLimits, WarehouseError};
 
 use crate::app::{App, literal};
+use crate::auth::Asker;
 use crate::body;
 use crate::form::{Form, Params, missing};
 use crate::problem::Problem;
@@ -63,8 +64,10 @@ pub(crate) async fn sql(
 
 pub(crate) async fn export(
     State(app): State<App>,
+    asker: Asker,
     mut params: Params,
 ) -> Result<Response, Problem> {
+    asker.must_reach_all_of(params.peek("account"))?;
     let format = match params.text("format").as_deref() {
         None | Some("csv") => Format::Csv,
         Some("parquet") => Format::Parquet,

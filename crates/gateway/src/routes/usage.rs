@@ -7,6 +7,7 @@ use domain::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::{App, literal};
+use crate::auth::Asker;
 use crate::form::Params;
 use crate::problem::Problem;
 use crate::routes::accounts::freshness_of;
@@ -49,7 +50,12 @@ pub(crate) async fn of_account(
     answer(&app, Question::read(params, Some(account))?).await
 }
 
-pub(crate) async fn of_all(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+pub(crate) async fn of_all(
+    State(app): State<App>,
+    asker: Asker,
+    params: Params,
+) -> Result<Response, Problem> {
+    asker.must_reach_all_of(params.peek("account"))?;
     answer(&app, Question::read(params, None)?).await
 }
 

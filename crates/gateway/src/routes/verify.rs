@@ -165,10 +165,10 @@ async fn usage(app: &App, place: &'static str, condition: &str) -> Result<Projec
             traffic: Traffic::from_word(&row.traffic).map_or("unknown", Traffic::word),
         };
         let sums = Sums {
-            lines: u64::try_from(row.lines).unwrap_or_default(),
+            lines: row.lines,
             credits: row.credits,
             vendor_cost: row.vendor_cost,
-            uncosted_lines: u64::try_from(row.uncosted_lines).unwrap_or_default(),
+            uncosted_lines: row.uncosted_lines,
         };
         projected.usage.insert(dimensions, sums);
     }

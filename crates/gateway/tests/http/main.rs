@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
 
+mod canary;
 mod catalogue;
+mod credits;
+mod holds;
+mod hostile;
+mod keys;
 mod reading;
 mod refusals;
 mod tally;
+mod webhooks;
 mod writing;

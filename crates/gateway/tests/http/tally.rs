@@ -1,5 +1,6 @@
 //! A whole tally in this process, and a client for it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -9,9 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use charger::{Charger, ChargerMetrics, ChargerSettings, SystemClock};
 use domain::{Timestamp, Topic};
 use eventlog::{EmbeddedLog, EventLog, TopicSpec};
-use gateway::{Gateway, GatewaySettings};
+use gateway::{Gateway, GatewayError, GatewaySettings};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use prometheus::Registry;
+use reqwest::Method;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use testkit::{ClickHouse, TempDir};
@@ -27,13 +29,16 @@ fn server() -> &'static ClickHouse {
 
 pub(crate) struct Tally {
     pub(crate) log: Arc<dyn EventLog>,
+    warehouse: Arc<Warehouse>,
     runtime: tokio::runtime::Runtime,
     gateway: Option<Gateway>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     url: String,
     client: Client,
-    _folder: TempDir,
+    /// The operator's key.
+    key: String,
+    folder: TempDir,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -41,20 +46,20 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
 }
 
+/// An embedded log with all topics.
+pub(crate) fn new_log(folder: &Path) -> Arc<dyn EventLog> {
+    let log = EmbeddedLog::open(folder).unwrap();
+    let topics =
+        Topic::ALL.map(|topic| TopicSpec { topic, partitions: topic.partitions(PARTITIONS) });
+    log.create_topics(&topics).unwrap();
+    Arc::new(log)
+}
+
 impl Tally {
     pub(crate) fn start() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = testkit::temp_dir().unwrap();
-        let log: Arc<dyn EventLog> =
-            Arc::new(EmbeddedLog::open(folder.path().join("log")).unwrap());
-        let topics = Topic::ALL.map(|topic| TopicSpec {
-            topic,
-            partitions: match topic {
-                Topic::RatesCatalog | Topic::Replies => 1,
-                _ => PARTITIONS,
-            },
-        });
-        log.create_topics(&topics).unwrap();
+        let log = new_log(&folder.path().join("log"));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let database = format!("gateway_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let settings = Settings { database, ..Settings::new(server().http_url()) };
@@ -88,26 +93,76 @@ impl Tally {
         );
         let stopping = Arc::clone(&stop);
         threads.push(std::thread::spawn(move || projector.run(&stopping).unwrap()));
+        let warehouse = Arc::new(warehouse);
+        let key_file = folder.path().join("operator.key");
+        let settings = GatewaySettings {
+            operator_key_file: Some(key_file.clone()),
+            allow_private_webhooks: true,
+            ..GatewaySettings::new(PARTITIONS)
+        };
         let gateway = runtime
-            .block_on(Gateway::start(
-                Arc::clone(&log),
-                Arc::new(warehouse),
-                GatewaySettings::new(PARTITIONS),
-                registry,
-            ))
+            .block_on(Gateway::start(Arc::clone(&log), Arc::clone(&warehouse), settings, registry))
             .unwrap();
+        let key = std::fs::read_to_string(key_file).unwrap().trim_end().to_owned();
         let url = format!("http://{}", gateway.address());
         let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
         let gateway = Some(gateway);
-        Self { log, runtime, gateway, stop, threads, url, client, _folder: folder }
+        Self { log, warehouse, runtime, gateway, stop, threads, url, client, key, folder }
     }
 
+    /// As the operator.
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("{}{path}", self.url))
+        self.ask(Method::GET, path, Some(&self.key))
     }
 
+    /// As the operator.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.url))
+        self.ask(Method::POST, path, Some(&self.key))
+    }
+
+    /// As whoever has the key, or as nobody.
+    pub(crate) fn ask(&self, method: Method, path: &str, key: Option<&str>) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        match key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    /// Makes a key, and returns its answer.
+    pub(crate) fn key(&self, terms: Value) -> Value {
+        self.posted(201, "/v1/keys", &terms)
+    }
+
+    pub(crate) fn operator_key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("operator.key")
+    }
+
+    /// Another gateway over the same log. It ends with the runtime.
+    pub(crate) fn second_gateway(
+        &self,
+        operator_key_file: Option<PathBuf>,
+    ) -> Result<Gateway, GatewayError> {
+        self.gateway_over(Arc::clone(&self.log), operator_key_file)
+    }
+
+    pub(crate) fn end(&self, gateway: Gateway) {
+        self.runtime.block_on(gateway.shutdown()).unwrap();
+    }
+
+    /// A gateway over a log of its own.
+    pub(crate) fn gateway_over(
+        &self,
+        log: Arc<dyn EventLog>,
+        operator_key_file: Option<PathBuf>,
+    ) -> Result<Gateway, GatewayError> {
+        let settings = GatewaySettings { operator_key_file, ..GatewaySettings::new(PARTITIONS) };
+        let warehouse = Arc::clone(&self.warehouse);
+        self.runtime.block_on(Gateway::start(log, warehouse, settings, Registry::new()))
     }
 
     /// Posts JSON and expects a status.

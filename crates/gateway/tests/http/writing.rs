@@ -81,12 +81,10 @@ fn a_command_is_carried_out_once() {
     let grant = json!({ "amount": "100", "category": "purchased", "paid": { "amount": "10", "currency": "USD" },
         "reason": "test", "id": "g1" });
     let first = tally.posted(201, "/v1/accounts/a/grants", &grant);
-    assert_eq!(first["already_applied"], false);
     assert_eq!(first["balance"]["available"], "100");
-    let again = tally.posted(200, "/v1/accounts/a/grants", &grant);
-    assert_eq!(again["already_applied"], true);
-    assert_eq!(again["entry"], first["entry"]);
-    assert_eq!(again["balance"]["available"], "100");
+    let again = tally.post("/v1/accounts/a/grants").body(grant.to_string()).send().unwrap();
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+    assert_eq!(answer(201, again), first);
 
     // The same id with another body.
     let mut other = grant.clone();
@@ -100,8 +98,11 @@ fn a_command_is_carried_out_once() {
     let mut keyed = grant;
     keyed.as_object_mut().unwrap().remove("id");
     let request = tally.post("/v1/accounts/a/grants").header("Idempotency-Key", "g1");
-    let repeated = answer(200, request.body(keyed.to_string()).send().unwrap());
-    assert_eq!(repeated["already_applied"], true);
+    assert_eq!(answer(201, request.body(keyed.to_string()).send().unwrap()), first);
+    let other = json!({ "amount": "1", "category": "promotional", "id": "g2" });
+    let request = tally.post("/v1/accounts/a/grants").header("Idempotency-Key", "g1");
+    let (status, refused) = problem(request.body(other.to_string()).send().unwrap());
+    assert_eq!((status, &refused["field"]), (422, &json!("id")));
     let made = tally.posted(201, "/v1/accounts/a/grants", &keyed);
     assert_eq!(made["balance"]["available"], "200");
 
@@ -115,4 +116,41 @@ fn a_command_is_carried_out_once() {
     assert_eq!(voided["balance"]["available"], "70");
     let gone = tally.post(&path).body(r#"{"reason":"again"}"#).send().unwrap();
     assert_eq!(problem(gone).1["field"], "lot");
+}
+
+#[test]
+fn attributes_may_come_as_headers() {
+    let tally = Tally::start().with_rates();
+    let event = chat("a", "café", 1_000);
+    let request = || {
+        tally
+            .post("/v1/events")
+            .header("Prefer", "wait=20")
+            .header("Content-Type", "application/json")
+            .header("ce-specversion", "1.0")
+            .header("ce-type", "tally.usage.v1")
+            .header("ce-source", "test")
+            .header("ce-id", "caf%C3%A9")
+            .header("ce-time", event["time"].as_str().unwrap())
+            .header("ce-subject", "a")
+    };
+    let sent = answer(202, request().body(event["data"].to_string()).send().unwrap());
+    assert_eq!(sent["events"][0]["outcome"], "debit", "{sent}");
+    assert_eq!(tally.send(&[event.clone()])[0]["outcome"], "duplicate");
+    // What is wrong with one is told as of every other event.
+    let sent = answer(202, request().body(r#"{"feature":"chat"}"#).send().unwrap());
+    assert_eq!(sent["events"][0]["code"], "missing_field", "{sent}");
+    let structured = |content_type: &str, body: String| {
+        let request = tally.post("/v1/events").header("Content-Type", content_type);
+        request.header("Prefer", "wait=20").body(body).send().unwrap()
+    };
+    let (one, two) = (chat("a", "1", 1_000), chat("a", "2", 1_000));
+    let sent = structured("application/cloudevents+json; charset=utf-8", one.to_string());
+    assert_eq!(answer(202, sent)["events"][0]["outcome"], "debit");
+    let batch = json!([one, two]).to_string();
+    let sent = answer(202, structured("application/cloudevents-batch+json", batch));
+    assert_eq!(sent["events"][0]["outcome"], "duplicate");
+    assert_eq!(sent["events"][1]["outcome"], "debit");
+    let sent = structured("application/cloudevents+avro", "x".to_owned());
+    assert_eq!(problem(sent).0, 415);
 }

@@ -1,0 +1,484 @@
+//! What each route does, takes and answers.
+
+/// A request's body.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body {
+    None,
+    /// JSON of a schema.
+    Of(&'static str),
+    /// CloudEvents, one or several.
+    Events,
+    /// Lines of JSON.
+    Lines,
+}
+
+/// One route.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) about: &'static str,
+    /// Name and meaning.
+    pub(super) query: &'static [(&'static str, &'static str)],
+    pub(super) request: Body,
+    pub(super) idempotent: bool,
+    /// Status, schema, meaning.
+    pub(super) answers: &'static [(u16, &'static str, &'static str)],
+    /// Status and meaning of problems beside 401, 403 and 422.
+    pub(super) refusals: &'static [(u16, &'static str)],
+}
+
+const fn get(
+    path: &'static str,
+    summary: &'static str,
+    schema: &'static [(u16, &'static str, &'static str)],
+) -> Operation {
+    Operation {
+        method: "GET",
+        path,
+        summary,
+        about: "",
+        query: &[],
+        request: Body::None,
+        idempotent: false,
+        answers: schema,
+        refusals: &[],
+    }
+}
+
+const fn write(
+    path: &'static str,
+    summary: &'static str,
+    request: Body,
+    answers: &'static [(u16, &'static str, &'static str)],
+) -> Operation {
+    Operation {
+        method: "POST",
+        path,
+        summary,
+        about: "",
+        query: &[],
+        request,
+        idempotent: true,
+        answers,
+        refusals: COMMAND_REFUSALS,
+    }
+}
+
+const COMMAND_REFUSALS: &[(u16, &str)] = &[
+    (409, "The key was used for another request."),
+    (503, "The deadline passed before it was decided: nothing was changed."),
+    (504, "Not decided in time: the same request with the same key tells what became of it."),
+];
+const NO_HOLD: &[(u16, &str)] = &[
+    (404, "No such hold is open: it never was, or it has ended."),
+    (409, "The key was used for another request."),
+    (504, "Not decided in time: the same request with the same key tells what became of it."),
+];
+const APPLIED: &[(u16, &str, &str)] =
+    &[(201, "Applied", "Carried out. A repeated request gets the same answer.")];
+const PERIOD: &[(&str, &str)] = &[
+    ("by", "Dimensions, separated by commas: feature, model, user, team, day, traffic and more."),
+    ("from", "From this time on (RFC 3339)."),
+    ("to", "Before this time."),
+    ("top", "Only the largest so many."),
+];
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        about: "Events are judged one by one; good ones land beside bad ones. Accepted means durable in the \
+            log. One event, a JSON array, NDJSON, or CloudEvents binary mode (`ce-` headers); gzip and zstd.",
+        idempotent: false,
+        refusals: &[(413, "Too large, or more than 1,000 events.")],
+        ..write(
+            "/v1/events",
+            "Send usage events",
+            Body::Events,
+            &[(202, "Judged", "What became of each.")],
+        )
+    },
+    Operation {
+        about: "*pending* while it is on its way.",
+        query: &[
+            ("source", "The event's source."),
+            ("id", "The event's id."),
+            ("account", "Its account, where several used the same identity."),
+        ],
+        refusals: &[(404, "No such event was accepted.")],
+        ..get(
+            "/v1/events",
+            "Explain an event's charge",
+            &[(200, "Explained", "Where it is, and how its charge comes about.")],
+        )
+    },
+    Operation {
+        about: "Byte for byte, as a producer on Kafka would: a bad line becomes a dead letter.",
+        query: &[("wait_s", "Wait so many seconds until all of it is decided.")],
+        idempotent: false,
+        refusals: &[(413, "Too large, or more than 5,000 lines.")],
+        ..write(
+            "/v1/ingest",
+            "Send raw lines",
+            Body::Lines,
+            &[(202, "Ingested", "How many were taken, and how they ended.")],
+        )
+    },
+    Operation {
+        idempotent: false,
+        refusals: &[],
+        about: "By the code that charges it: the quote of an event's real tokens equals its charge.",
+        ..write(
+            "/v1/quote",
+            "What would it cost",
+            Body::Of("QuoteRequest"),
+            &[(200, "Quote", "The least, the expected and the most.")],
+        )
+    },
+    Operation {
+        about: "Sets credits aside before a call, so that parallel requests cannot overspend.",
+        refusals: &[
+            (
+                402,
+                "Not enough: `limit` says which (balance or budget:<id>), with shortfall, available and resets_at.",
+            ),
+            (409, "The key was used for another request."),
+            (503, "The deadline passed before it was decided: nothing is held."),
+            (
+                504,
+                "Not decided in time: the same request with the same key tells what became of it.",
+            ),
+        ],
+        ..write("/v1/holds", "Reserve", Body::Of("HoldRequest"), &[(201, "Hold", "Held.")])
+    },
+    Operation {
+        query: &[(
+            "wait",
+            "Seconds to wait until everything decided so far can be seen; 5 by default.",
+        )],
+        refusals: &[(404, "No such hold."), (504, "Not yet.")],
+        ..get("/v1/holds/{hold}", "Look at a hold", &[(200, "HoldRow", "As it is now.")])
+    },
+    Operation {
+        refusals: NO_HOLD,
+        ..write(
+            "/v1/holds/{hold}/extend",
+            "Extend a hold",
+            Body::Of("ExtendRequest"),
+            &[(200, "Hold", "It expires later.")],
+        )
+    },
+    Operation {
+        about: "An advance: the hold's events are settled against it, and what was too much goes back.",
+        refusals: NO_HOLD,
+        ..write(
+            "/v1/holds/{hold}/capture",
+            "Charge a part of a hold",
+            Body::Of("CaptureRequest"),
+            &[(200, "Hold", "Charged.")],
+        )
+    },
+    Operation {
+        about: "With an amount, without (what was captured), or with the usage event itself.",
+        refusals: NO_HOLD,
+        ..write(
+            "/v1/holds/{hold}/settle",
+            "Settle a hold",
+            Body::Of("SettleRequest"),
+            &[(200, "Hold", "Ended; the rest is free again.")],
+        )
+    },
+    Operation {
+        method: "DELETE",
+        about: "What was captured stays charged.",
+        refusals: NO_HOLD,
+        ..write(
+            "/v1/holds/{hold}",
+            "Release a hold",
+            Body::None,
+            &[(200, "Hold", "Ended; the rest is free again.")],
+        )
+    },
+    write("/v1/accounts/{id}/grants", "Grant credits", Body::Of("GrantRequest"), APPLIED),
+    write(
+        "/v1/accounts/{id}/adjustments",
+        "Adjust the balance",
+        Body::Of("AdjustmentRequest"),
+        APPLIED,
+    ),
+    write(
+        "/v1/accounts/{id}/lots/{lot}/void",
+        "Remove credits from a lot",
+        Body::Of("VoidRequest"),
+        APPLIED,
+    ),
+    Operation {
+        about: "Money and credits are apart.",
+        ..write(
+            "/v1/accounts/{id}/lots/{lot}/refund",
+            "Refund unused credits",
+            Body::Of("RefundRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
+        about: "The credits go back into their lots, also into ones that have expired (where they are forfeited).",
+        refusals: &[(404, "The account has no such charge.")],
+        ..write(
+            "/v1/accounts/{id}/entries/{entry}/reverse",
+            "Reverse a charge",
+            Body::Of("ReasonRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
+        about: "An upgrade begins at once with the prorated difference, a downgrade with the renewal.",
+        ..write(
+            "/v1/accounts/{id}/plan",
+            "Give the account a plan",
+            Body::Of("PlanRequest"),
+            APPLIED,
+        )
+    },
+    get("/v1/accounts/{id}/plan", "The account's plan", &[(200, "AccountPlan", "As it is now.")]),
+    write("/v1/accounts/{id}/budgets", "Set a budget", Body::Of("BudgetRequest"), APPLIED),
+    get(
+        "/v1/accounts/{id}/budgets",
+        "The account's budgets",
+        &[(200, "Budgets", "With what is used.")],
+    ),
+    Operation {
+        method: "DELETE",
+        ..write("/v1/accounts/{id}/budgets/{budget}", "Remove a budget", Body::None, APPLIED)
+    },
+    write(
+        "/v1/accounts/{id}/notices",
+        "When to be told about the balance",
+        Body::Of("NoticesRequest"),
+        APPLIED,
+    ),
+    Operation {
+        query: &[
+            ("state", "open, settled, released or expired."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get("/v1/accounts/{id}/holds", "The account's holds", &[(200, "Rows", "Newest first.")])
+    },
+    Operation {
+        query: &[
+            ("all", "true: also those that are used up."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get(
+            "/v1/accounts/{id}/lots",
+            "The account's lots",
+            &[(200, "Rows", "In draw-down order.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("consistency", "strict: everything that was accepted before is in it."),
+            ("wait", "How long to wait for that, in seconds; 5 by default."),
+        ],
+        refusals: &[(504, "Not yet (strict).")],
+        ..get(
+            "/v1/accounts/{id}/balance",
+            "The account's balance",
+            &[(200, "Balance", "With its freshness.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("limit", "How many; 100 by default."),
+            ("before", "Only entries before this one."),
+        ],
+        ..get(
+            "/v1/accounts/{id}/entries",
+            "The account's ledger entries",
+            &[(200, "Rows", "Newest first.")],
+        )
+    },
+    Operation {
+        query: &[("limit", "How many; 100 by default.")],
+        ..get(
+            "/v1/accounts/{id}/events",
+            "What the account was told",
+            &[(200, "Rows", "Alerts, newest first.")],
+        )
+    },
+    Operation {
+        query: PERIOD,
+        ..get(
+            "/v1/accounts/{id}/usage",
+            "The account's usage",
+            &[(200, "Rows", "Sums equal to the ledger's.")],
+        )
+    },
+    Operation {
+        query: PERIOD,
+        ..get("/v1/usage", "Usage over accounts", &[(200, "Rows", "Sums equal to the ledger's.")])
+    },
+    Operation {
+        query: &[
+            ("plan", "The plan; the default one when absent."),
+            ("account", "The plan of this account."),
+        ],
+        refusals: &[(404, "No such plan.")],
+        ..get(
+            "/v1/price-list",
+            "What a customer is charged",
+            &[(200, "PriceList", "The plan's terms and every rule.")],
+        )
+    },
+    get("/v1/rates", "The catalogue", &[(200, "Rows", "Every version.")]),
+    Operation {
+        about: "Answers once every partition has taken the version into use.",
+        idempotent: false,
+        ..write(
+            "/v1/rates/versions",
+            "Publish a price book, rate card, plan or defaults",
+            Body::Of("PublishRequest"),
+            &[(201, "Published", "In use."), (200, "Published", "A dry run, or published before.")],
+        )
+    },
+    Operation {
+        idempotent: false,
+        ..write(
+            "/v1/rates/import/litellm",
+            "Read LiteLLM's price map",
+            Body::Of("ImportRequest"),
+            &[(200, "Imported", "A price book to publish, and what it cannot say.")],
+        )
+    },
+    Operation {
+        refusals: &[(404, "No such document.")],
+        ..get(
+            "/v1/rates/{kind}/{id}",
+            "A document of the catalogue",
+            &[(200, "Published", "Its text and versions.")],
+        )
+    },
+    Operation {
+        idempotent: false,
+        refusals: &[],
+        ..write(
+            "/v1/sql",
+            "Ask ClickHouse, read-only",
+            Body::Of("SqlRequest"),
+            &[(200, "Rows", "The rows.")],
+        )
+    },
+    Operation {
+        query: &[("table", "One table or view.")],
+        ..get(
+            "/v1/schema",
+            "What every column means",
+            &[(200, "Rows", "Tables with their columns.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("format", "csv or parquet."),
+            ("account", "One account."),
+            ("from", "From this time on."),
+            ("to", "Before this time."),
+        ],
+        ..get("/v1/export", "Export usage", &[(200, "text", "A file.")])
+    },
+    get(
+        "/v1/status",
+        "Every service",
+        &[(200, "Status", "Lag, watermarks, throughput, holds, unrated.")],
+    ),
+    get("/v1/freshness", "How fresh ClickHouse is", &[(200, "Rows", "By table.")]),
+    get(
+        "/v1/verify",
+        "Check the invariants",
+        &[(200, "Rows", "What was checked, and the first counterexamples.")],
+    ),
+    Operation {
+        about: "The key is shown once.",
+        refusals: &[(
+            409,
+            "The Idempotency-Key made a key before; its secret cannot be shown again.",
+        )],
+        ..write(
+            "/v1/keys",
+            "Make an API key",
+            Body::Of("KeyRequest"),
+            &[(201, "NewKey", "Shown once.")],
+        )
+    },
+    get(
+        "/v1/keys",
+        "All API keys",
+        &[(200, "Rows", "Without their secrets; with when each was last used.")],
+    ),
+    Operation {
+        about: "The old key stays valid for the overlap, 24 h by default.",
+        ..write(
+            "/v1/keys/{id}/rotate",
+            "Replace a key",
+            Body::Of("RotateRequest"),
+            &[(201, "NewKey", "Shown once.")],
+        )
+    },
+    Operation {
+        method: "DELETE",
+        idempotent: false,
+        ..write("/v1/keys/{id}", "Revoke a key", Body::None, &[(200, "Row", "Revoked.")])
+    },
+    Operation {
+        about: "Signed after the Standard Webhooks convention. The secret is shown once.",
+        ..write(
+            "/v1/webhooks",
+            "Add a webhook",
+            Body::Of("WebhookRequest"),
+            &[(201, "Row", "Added.")],
+        )
+    },
+    get("/v1/webhooks", "All webhooks", &[(200, "Rows", "Without their secrets.")]),
+    Operation {
+        method: "DELETE",
+        idempotent: false,
+        ..write("/v1/webhooks/{id}", "Remove a webhook", Body::None, &[(200, "Row", "Removed.")])
+    },
+    write(
+        "/v1/webhooks/{id}/rotate",
+        "Replace a webhook's secret",
+        Body::Of("RotateRequest"),
+        &[(201, "Row", "Shown once.")],
+    ),
+    Operation {
+        idempotent: false,
+        ..write(
+            "/v1/webhooks/{id}/test",
+            "Send a ping now",
+            Body::None,
+            &[(200, "Row", "What came back.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("limit", "How many; 100 by default."),
+            ("state", "pending, delivered or failed."),
+        ],
+        ..get("/v1/webhooks/{id}/deliveries", "The delivery log", &[(200, "Rows", "Newest first.")])
+    },
+    Operation {
+        idempotent: false,
+        ..write(
+            "/v1/webhooks/{id}/deliveries/{delivery}/replay",
+            "Deliver again",
+            Body::None,
+            &[(202, "Row", "Asked for.")],
+        )
+    },
+    get("/openapi.json", "This description", &[(200, "", "OpenAPI 3.1.")]),
+    get("/healthz", "Whether the process lives", &[(200, "", "It does.")]),
+    Operation {
+        refusals: &[(503, "Not now.")],
+        ..get("/readyz", "Whether it can serve", &[(200, "", "It can.")])
+    },
+    get("/metrics", "Prometheus metrics", &[(200, "text", "In the text format.")]),
+];
