@@ -6,6 +6,7 @@
 //!   says what must come out.
 //! - [`service`] is what a child process runs (`e2e-service`), [`supervisor`] starts and kills it.
 //! - [`audit`] compares.
+//! - [`spenders`] are an application's many parallel requests for credits.
 
 pub mod audit;
 pub mod catalogue;
@@ -17,6 +18,7 @@ pub mod random;
 pub mod rate_card;
 pub mod received;
 pub mod service;
+pub mod spenders;
 pub mod supervisor;
 pub mod tables;
 pub mod truth;

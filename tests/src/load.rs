@@ -166,6 +166,7 @@ impl Planner {
             reason: Cow::Borrowed("end to end"),
             deadline: None,
             correlation: 0,
+            within: Vec::new(),
             body: CommandBody::Grant(GrantTerms {
                 credits,
                 category: self.random.of(&Category::ALL),

@@ -1,6 +1,7 @@
 //! What a child process of the tests runs: the charger or the projector on Kafka, or everything in
 //! one process on the embedded log.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use charger::{Charger, ChargerMetrics, ChargerSettings, Clock, SystemClock};
 use domain::{Topic, TopicPartition};
 use eventlog::{Append, Appender, EmbeddedLog, EventLog, TopicSpec};
 use eventlog_kafka::{KafkaLog, KafkaSettings};
+use gateway::GatewaySettings;
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use serde::{Deserialize, Serialize};
 use warehouse::Warehouse;
@@ -46,6 +48,15 @@ pub enum Role {
     },
     Projector {
         kafka: KafkaTerms,
+    },
+    /// The HTTP API, on Kafka.
+    Gateway {
+        kafka: KafkaTerms,
+        listen: SocketAddr,
+    },
+    /// Charger, projector and gateway, on the embedded log.
+    Served {
+        listen: SocketAddr,
     },
     /// Charger, projector and a producer that sends a file, on the embedded log.
     Together {
@@ -93,10 +104,8 @@ impl KafkaTerms {
 /// # Errors
 /// Those of the log.
 pub fn create_topics(log: &dyn EventLog, partitions: u32) -> anyhow::Result<()> {
-    let topics = Topic::ALL.map(|topic| {
-        let single = matches!(topic, Topic::RatesCatalog | Topic::Replies);
-        TopicSpec { topic, partitions: if single { 1 } else { partitions } }
-    });
+    let topics =
+        Topic::ALL.map(|topic| TopicSpec { topic, partitions: topic.partitions(partitions) });
     Ok(log.create_topics(&topics)?)
 }
 
@@ -127,6 +136,10 @@ pub fn run(settings: &str) -> anyhow::Result<()> {
             run_charger(log, charger, &STOP)
         }
         Role::Projector { kafka } => run_projector(Arc::new(kafka.connect()?), &settings, &STOP),
+        Role::Gateway { kafka, listen } => {
+            run_gateway(Arc::new(kafka.connect()?), &settings, *listen, &STOP)
+        }
+        Role::Served { listen } => served(&settings, *listen),
         Role::Together { input, pace, unrated } => {
             let input = input_file::read(input)?;
             together(&settings, &input, (*pace, *unrated))
@@ -157,21 +170,7 @@ pub fn run_projector(
     // and nobody else would drive them.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let warehouse = loop {
-        let asked = warehouse::Settings {
-            database: DATABASE.to_owned(),
-            ..warehouse::Settings::new(&settings.clickhouse_url)
-        };
-        match runtime.block_on(Warehouse::connect(asked)) {
-            Ok(warehouse) => break warehouse,
-            // A server that starts at this moment: what `tally run` does as well.
-            Err(error) if error.consequence() == warehouse::Consequence::Retry => {
-                tracing::warn!(%error, "ClickHouse is away");
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    let warehouse = runtime.block_on(reach(settings))?;
     let metrics = ProjectorMetrics::new(&prometheus::Registry::new())?;
     let clock = SystemClock::default();
     let now = Arc::new(move || clock.now());
@@ -179,6 +178,73 @@ pub fn run_projector(
     Projector::new(log, WarehouseSink(warehouse), terms, metrics, now)
         .run(stop)
         .context("projector")
+}
+
+/// Connects to ClickHouse, and waits for a server that starts at this moment, as `tally run` does.
+async fn reach(settings: &ServiceSettings) -> anyhow::Result<Warehouse> {
+    loop {
+        let asked = warehouse::Settings {
+            database: DATABASE.to_owned(),
+            ..warehouse::Settings::new(&settings.clickhouse_url)
+        };
+        match Warehouse::connect(asked).await {
+            Ok(warehouse) => return Ok(warehouse),
+            Err(error) if error.consequence() == warehouse::Consequence::Retry => {
+                tracing::warn!(%error, "ClickHouse is away");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Where a gateway of the tests leaves its operator's key.
+pub fn operator_key_file(folder: &Path) -> PathBuf {
+    folder.join("operator.key")
+}
+
+/// # Errors
+/// What ended it.
+pub fn run_gateway(
+    log: Arc<dyn EventLog>,
+    settings: &ServiceSettings,
+    listen: SocketAddr,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let terms = GatewaySettings {
+        listen,
+        operator_key_file: Some(operator_key_file(&settings.folder)),
+        ..GatewaySettings::new(settings.partitions)
+    };
+    runtime.block_on(async {
+        let warehouse = Arc::new(reach(settings).await?);
+        let stopped = async {
+            while !stop.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let registry = prometheus::Registry::new();
+        gateway::serve(log, warehouse, terms, registry, stopped).await.context("gateway")
+    })
+}
+
+fn served(settings: &ServiceSettings, listen: SocketAddr) -> anyhow::Result<()> {
+    let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(embedded_folder(&settings.folder))?);
+    create_topics(log.as_ref(), settings.partitions)?;
+    std::thread::scope(|scope| {
+        let charger = ChargerSettings {
+            snapshot_every_inputs: 2_000,
+            ..ChargerSettings::new(settings.partitions, settings.folder.join("state"))
+        };
+        let for_charger = Arc::clone(&log);
+        scope.spawn(move || end_with(run_charger(for_charger, charger, &STOP)));
+        let for_projector = Arc::clone(&log);
+        scope.spawn(move || end_with(run_projector(for_projector, settings, &STOP)));
+        end_with(run_gateway(log, settings, listen, &STOP));
+    });
+    Ok(())
 }
 
 /// Written once everything was sent and decided: how far ClickHouse has to come.

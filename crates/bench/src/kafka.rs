@@ -213,17 +213,9 @@ impl Stage<'_> {
         let connect = || KafkaLog::connect(self.settings(prefix));
         let partitions = self.workload.partitions;
         let log = connect()?;
-        log.create_topics(&Topic::ALL.map(|topic| TopicSpec {
-            topic,
-            partitions: match topic {
-                Topic::RatesCatalog | Topic::Replies => 1,
-                Topic::UsageRaw
-                | Topic::UsageForwarded
-                | Topic::LedgerCommands
-                | Topic::LedgerEntries
-                | Topic::DeadLetters => partitions,
-            },
-        }))?;
+        log.create_topics(
+            &Topic::ALL.map(|topic| TopicSpec { topic, partitions: topic.partitions(partitions) }),
+        )?;
         let mut appender = log.appender()?;
         for version in &self.workload.versions {
             send(&mut *appender, Topic::RatesCatalog, (Partition(0), ""), version)?;

@@ -169,6 +169,7 @@ pub(crate) fn grant<'a>(account: &'a str, id: &'a str) -> Command<'a> {
         reason: Text::Borrowed("bench"),
         deadline: None,
         correlation: 0,
+        within: Vec::new(),
         body: CommandBody::Grant(GrantTerms {
             credits: Credits::from_units(100_000_000),
             category: Category::Purchased,

@@ -179,11 +179,16 @@ impl<'a> Admin<'a> {
 
 /// One partition number of every one of these is one account's life.
 fn uneven_counts(counts: &BTreeMap<Topic, u32>) -> Option<String> {
-    let keyed: Vec<_> =
-        [Topic::UsageRaw, Topic::UsageForwarded, Topic::LedgerCommands, Topic::LedgerEntries]
-            .into_iter()
-            .filter_map(|topic| counts.get(&topic).map(|count| (topic, *count)))
-            .collect();
+    let keyed: Vec<_> = [
+        Topic::UsageRaw,
+        Topic::UsageForwarded,
+        Topic::LedgerCommands,
+        Topic::LedgerEntries,
+        Topic::AccountEvents,
+    ]
+    .into_iter()
+    .filter_map(|topic| counts.get(&topic).map(|count| (topic, *count)))
+    .collect();
     let uneven = keyed.windows(2).any(|pair| pair[0].1 != pair[1].1);
     uneven.then(|| {
         let listed: Vec<String> = keyed.iter().map(|(topic, count)| format!("{topic} {count}")).collect();

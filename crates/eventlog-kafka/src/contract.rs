@@ -41,6 +41,14 @@ fn terms(topic: Topic) -> Terms {
         Topic::RatesCatalog => (Retention::Forever, false, BATCH_BYTES_MAX),
         // Dead letters hold what producers sent, whatever that was: they live short.
         Topic::DeadLetters => (Retention::Days { created: 14, min: 1 }, false, BATCH_BYTES_MAX),
+        // Who may do what, and who made them so.
+        Topic::Access => (Retention::Forever, false, BATCH_BYTES_MAX),
+        // An alert is of use for days, not for years.
+        Topic::AccountEvents => (Retention::Days { created: 30, min: 7 }, true, BATCH_BYTES_MAX),
+        Topic::WebhookDeliveries => {
+            // As long as the events: what was delivered must be known while its event is there.
+            (Retention::Days { created: 30, min: 7 }, false, BATCH_BYTES_MAX)
+        }
         Topic::Replies => (Retention::Days { created: 1, min: 0 }, false, BATCH_BYTES_MAX),
     };
     Terms { retention, log_append_time, batch_bytes_max }

@@ -51,7 +51,10 @@ pub(crate) fn refuse_oversized(append: &Append<'_>) -> Result<(), LogError> {
         | Topic::LedgerEntries
         | Topic::DeadLetters
         | Topic::Replies
-        | Topic::RatesCatalog => OUTPUT_RECORD_BYTES_MAX,
+        | Topic::RatesCatalog
+        | Topic::Access
+        | Topic::AccountEvents
+        | Topic::WebhookDeliveries => OUTPUT_RECORD_BYTES_MAX,
     };
     if append.value.len() > value_bytes_max || beside > KEY_AND_HEADER_BYTES_MAX {
         return Err(LogError::Halt(format!(

@@ -1,14 +1,26 @@
 //! The command line. The words here are what a newcomer reads first.
 
+pub(crate) mod budget;
 mod credits;
+pub(crate) mod hold;
+mod item;
+mod keys;
+pub(crate) mod plan;
+pub(crate) mod quote;
 mod rates;
+pub(crate) mod spending;
+pub(crate) mod topup;
+mod values;
+mod webhook;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use credits::{Adjust, ByHand, Grant, Void};
-pub(crate) use rates::{Import, Litellm, PublishOptions, Rates, RatesShow};
+pub(crate) use keys::{KeyCreate, KeyRevoke, KeyRotate, Keys};
+pub(crate) use rates::{Import, Litellm, Publish, PublishOptions, Rates, RatesShow};
+pub(crate) use webhook::{WebhookAdd, WebhookDeliveries, WebhookRotate, Webhooks};
 
 /// Meter AI usage, price it exactly, and draw it from credits.
 ///
@@ -47,6 +59,10 @@ pub(crate) struct Global {
     /// The tally to talk to; by default the one that `up` or `demo` started here [env: TALLY_URL]
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) url: Option<String>,
+    /// A file with the API key to use; by default the operator's, when tally runs here
+    /// [env: TALLY_KEY_FILE, or the key itself in TALLY_KEY]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) key_file: Option<PathBuf>,
     /// The data folder; by default tally's in your user's data folder [env: TALLY_DATA]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     pub(crate) data: Option<PathBuf>,
@@ -114,8 +130,13 @@ pub(crate) enum Command {
         tally void acct_42 7 --amount 100 --reason \"part of order 77\""
     )]
     Void(Void),
+    #[command(flatten)]
+    Spending(spending::Spending),
     /// What an account has, and how fresh the figure is
-    #[command(after_help = "Examples:\n  tally balance acct_42\n  tally balance acct_42 --json")]
+    #[command(
+        after_help = "Examples:\n  tally balance acct_42\n  tally balance acct_42 --json\n  \
+        tally balance acct_42 --strict      with everything that was sent before"
+    )]
     Balance(Balance),
     /// Usage, credits, vendor cost and revenue, by whatever you name
     #[command(after_help = "Examples:\n  tally usage --by feature,model\n  \
@@ -142,6 +163,12 @@ pub(crate) enum Command {
         tally export --format parquet --account acct_42 > usage.parquet"
     )]
     Export(Export),
+    /// API keys: make, list, rotate, revoke
+    #[command(subcommand)]
+    Key(Keys),
+    /// Where alerts go: add, list, test, and what became of them
+    #[command(subcommand)]
+    Webhook(Webhooks),
     /// How every service is doing: lag, halted partitions, dead letters, unrated usage
     #[command(after_help = "Examples:\n  tally status\n  tally status --watch")]
     Status(Status),
@@ -222,6 +249,8 @@ pub(crate) enum Service {
     Gateway,
     /// The HTTP API, for publishing and quoting prices
     Rates,
+    /// Brings alerts to webhooks
+    Notifier,
 }
 
 #[derive(Debug, Subcommand)]
@@ -253,6 +282,9 @@ pub(crate) struct Ingest {
 #[derive(Args, Debug)]
 pub(crate) struct Balance {
     pub(crate) account: String,
+    /// Wait until everything that was sent before is in the figure
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Args, Debug)]

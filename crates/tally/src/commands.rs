@@ -1,12 +1,23 @@
 //! The commands that talk to a running tally.
 
 pub(crate) mod answers;
+mod budget;
+mod change;
 pub(crate) mod credits;
 pub(crate) mod explain;
+mod hold;
 pub(crate) mod ingest;
+pub(crate) mod keys;
+mod plan;
+mod price_list;
+mod quote;
 pub(crate) mod rates;
+mod refusal;
+pub(crate) mod spending;
 pub(crate) mod status;
+mod topup;
 pub(crate) mod warehouse;
+pub(crate) mod webhook;
 
 use std::io::Read;
 use std::path::Path;
@@ -24,25 +35,31 @@ use crate::settings::Settings;
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) output: Output,
-    /// Who changes things, where a flag does not say.
-    pub(crate) actor: String,
+    /// Who changes things, where a flag does not say; `None` lets the key speak for itself.
+    pub(crate) actor: Option<String>,
 }
 
 impl Context {
     pub(crate) fn new(settings: &Settings, output: Output) -> Result<Self, Failure> {
-        Ok(Self { client: Client::find(settings)?, output, actor: actor(settings) })
+        let client = Client::find(settings)?;
+        let actor = actor(settings, client.is_local_operator());
+        Ok(Self { client, output, actor })
+    }
+
+    /// Who makes a change: as a flag says, else as it stands in the context.
+    pub(crate) fn name_actor(&self, flag: Option<&String>, body: &mut Map<String, Value>) {
+        if let Some(actor) = flag.or(self.actor.as_ref()) {
+            body.insert("actor".to_owned(), Value::from(actor.as_str()));
+        }
     }
 }
 
-/// The actor as set, else the user's name as the system knows it.
-pub(crate) fn actor(settings: &Settings) -> String {
+/// The actor as set. Whoever uses the operator's key because it lies there is known to the system
+/// by name; a key that was made for somebody says itself who that is.
+fn actor(settings: &Settings, is_local_operator: bool) -> Option<String> {
     let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
-    settings
-        .text("actor")
-        .map(str::to_owned)
-        .or_else(user)
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "operator".to_owned())
+    let named = settings.text("actor").map(str::to_owned);
+    named.or_else(|| is_local_operator.then(user).flatten()).filter(|name| !name.is_empty())
 }
 
 pub(crate) fn now() -> Timestamp {

@@ -12,6 +12,7 @@ use domain::Topic;
 use eventlog::{EventLog, LogError, TopicSpec};
 use fetch::Engine;
 use gateway::{Gateway, GatewayError, GatewaySettings};
+use notifier::{Notifier, NotifierMetrics, NotifierSettings};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use prometheus::Registry;
 use tokio::runtime::Runtime;
@@ -28,22 +29,11 @@ const WATCHDOG: Duration = Duration::from_secs(30);
 const GATEWAY_STOP_PATIENCE: Duration = Duration::from_secs(10);
 const RUNTIME_THREADS: usize = 2;
 
-/// The topics of a deployment. The catalogue has one partition and one order; replies have one,
-/// because whoever waits for one reads them all.
+/// The topics of a deployment.
 pub(crate) fn topic_specs(partitions: u32) -> Vec<TopicSpec> {
     Topic::ALL
         .into_iter()
-        .map(|topic| TopicSpec {
-            topic,
-            partitions: match topic {
-                Topic::UsageRaw
-                | Topic::UsageForwarded
-                | Topic::LedgerCommands
-                | Topic::LedgerEntries
-                | Topic::DeadLetters => partitions,
-                Topic::Replies | Topic::RatesCatalog => 1,
-            },
-        })
+        .map(|topic| TopicSpec { topic, partitions: topic.partitions(partitions) })
         .collect()
 }
 
@@ -259,6 +249,34 @@ pub(crate) fn start_projector(
     services.start(named, move |stop| projector.run(stop))
 }
 
+/// Whether webhooks may be at private addresses; `otherwise` when the settings do not say.
+pub(crate) fn allow_private_webhooks(
+    settings: &Settings,
+    otherwise: bool,
+) -> Result<bool, Failure> {
+    Ok(settings.parsed("webhooks.allow_private", "true or false")?.unwrap_or(otherwise))
+}
+
+/// Starts the notifier in a thread of its own.
+pub(crate) fn start_notifier(
+    services: &mut Services,
+    common: &Common<'_>,
+    allow_private: bool,
+) -> Result<(), Failure> {
+    let metrics =
+        NotifierMetrics::new(common.registry).map_err(failed("the notifier's metrics"))?;
+    let clock = SystemClock::default();
+    let settings = NotifierSettings { allow_private, ..NotifierSettings::default() };
+    let now = Arc::new(move || clock.now());
+    let notifier = Notifier::new(Arc::clone(&common.log), settings, metrics, now);
+    let named = Named {
+        name: "notifier",
+        heartbeat: Arc::clone(&notifier.heartbeat),
+        patience: patience(common.settings)?,
+    };
+    services.start(named, move |stop| notifier.run(stop))
+}
+
 /// The address that the settings give the API, or a service's metrics; tried, so that a taken port
 /// is said before anything has started.
 pub(crate) fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
@@ -290,6 +308,8 @@ pub(crate) fn start_gateway(
     let started = Gateway::start(log, Arc::new(warehouse), settings, registry);
     runtime.block_on(started).map_err(|error| match error {
         GatewayError::Listen { address, source } => cannot_listen(address, &source),
+        // A person's to set up.
+        GatewayError::OperatorKey(error) => Failure::Usage(error.to_string()),
         other => Failure::Failed(format!("the API: {other}")),
     })
 }
@@ -331,7 +351,11 @@ mod tests {
         for topic in Topic::INPUTS.into_iter().chain([Topic::LedgerEntries, Topic::DeadLetters]) {
             assert_eq!(of(topic), 8, "{topic}");
         }
-        assert_eq!((of(Topic::Replies), of(Topic::RatesCatalog)), (1, 1));
+        assert_eq!(of(Topic::AccountEvents), 8);
+        for topic in [Topic::Replies, Topic::RatesCatalog, Topic::Access, Topic::WebhookDeliveries]
+        {
+            assert_eq!(of(topic), 1, "{topic}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use eventlog::EmbeddedLog;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::client::{Client, DEMO_FOLDER, segment};
+use crate::client::{ApiKey, Client, DEMO_FOLDER, segment};
 use crate::commands::ingest::{Chunk, Sent};
 use crate::commands::{Context, now, number, rates, text};
 use crate::compose;
@@ -117,8 +117,8 @@ impl Told {
 /// Publishes, grants, ingests, publishes the missing price, and asks for what came out. Nothing
 /// when somebody interrupted it.
 fn meter(running: &Running, told: &Told, seed: u64) -> Result<Option<Shown>, Failure> {
-    let client = Client::new(&running.addresses.api)?;
-    let context = Context { client, output: told.output, actor: "demo".to_owned() };
+    let client = Client::new(&running.addresses.api, ApiKey::in_folder(running.folder())?)?;
+    let context = Context { client, output: told.output, actor: Some("demo".to_owned()) };
     publish_prices(&context, told)?;
     let ends_at = now().plus_micros(-ENDED_MICROS_AGO);
     let run = format!("r{}", ends_at.micros() / 1_000_000);

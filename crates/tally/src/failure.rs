@@ -29,6 +29,8 @@ pub(crate) struct Problem {
     pub(crate) value: String,
     /// As it was answered, for `--json`.
     pub(crate) body: Value,
+    /// It was refused before under the same idempotency key, and this is what was answered then.
+    pub(crate) replayed: bool,
 }
 
 impl Problem {
@@ -48,6 +50,7 @@ impl Problem {
                 field: text("field"),
                 value: text("value"),
                 body: value,
+                replayed: false,
             };
         }
         Self {

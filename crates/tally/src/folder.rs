@@ -16,12 +16,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::ADDRESSES_FILE;
-use crate::commands::{now, random_hex};
+use crate::client::{ADDRESSES_FILE, KEY_FILE};
+use crate::commands::now;
 use crate::failure::Failure;
 
 const TOPOLOGY_FILE: &str = "topology.json";
-const KEY_FILE: &str = "operator.key";
 pub(crate) const LOG_FILE: &str = "tally.log";
 /// What a start that was cut short may have left before the topology was written.
 const OURS: [&str; 8] = [
@@ -173,14 +172,9 @@ impl DataFolder {
         Ok(topology)
     }
 
-    /// The operator's key, made at the first start and readable by this user alone.
-    pub(crate) fn operator_key(&self) -> Result<PathBuf, Failure> {
-        let path = self.at(KEY_FILE);
-        if !path.exists() {
-            let key = format!("tally_op_{}\n", random_hex(32)?);
-            self.write_text(KEY_FILE, &key, 0o600)?;
-        }
-        Ok(path)
+    /// Where the first operator key is; the gateway makes it.
+    pub(crate) fn operator_key(&self) -> PathBuf {
+        self.at(KEY_FILE)
     }
 
     pub(crate) fn write_addresses(&self, addresses: &Addresses) -> Result<(), Failure> {
@@ -230,7 +224,6 @@ fn is_ours(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn folder() -> (tempfile::TempDir, DataFolder) {
         let directory = tempfile::tempdir().unwrap();
@@ -274,16 +267,5 @@ mod tests {
     fn a_folder_that_cannot_be_made_says_what_to_do() {
         let error = DataFolder::open(Path::new("/proc/nowhere/tally")).unwrap_err();
         assert!(matches!(&error, Failure::Usage(text) if text.contains("--data")), "{error}");
-    }
-
-    #[test]
-    fn the_key_is_secret_and_stays() {
-        let (_directory, folder) = folder();
-        let path = folder.operator_key().unwrap();
-        let first = std::fs::read_to_string(&path).unwrap();
-        assert!(first.len() > 64);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        folder.operator_key().unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
     }
 }

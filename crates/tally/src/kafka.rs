@@ -1,5 +1,6 @@
 //! `tally run …` and `tally topics create`: one service against Kafka and ClickHouse.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,10 +82,19 @@ pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Resu
             let projector = ProjectorSettings::new(partitions);
             compose::start_projector(&mut services, &common, warehouse, projector)?;
         }
+        Service::Notifier => {
+            let allow_private = compose::allow_private_webhooks(settings, false)?;
+            compose::start_notifier(&mut services, &common, allow_private)?;
+        }
         Service::Gateway | Service::Rates => {
             let warehouse = compose::warehouse(&runtime, settings, clickhouse_url(settings)?)?;
-            let api =
-                GatewaySettings { listen, log_name: "kafka", ..GatewaySettings::new(partitions) };
+            let api = GatewaySettings {
+                listen,
+                allow_private_webhooks: compose::allow_private_webhooks(settings, false)?,
+                log_name: "kafka",
+                operator_key_file: settings.text("gateway.operator_key_file").map(PathBuf::from),
+                ..GatewaySettings::new(partitions)
+            };
             gateway =
                 Some(compose::start_gateway(&runtime, log, warehouse, api, registry.clone())?);
         }

@@ -26,7 +26,9 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
-use commands::{Context, answers, credits, explain, ingest, rates, status, warehouse};
+use commands::{
+    Context, answers, credits, explain, ingest, keys, rates, spending, status, warehouse, webhook,
+};
 use failure::Failure;
 use output::{Output, note, print};
 use settings::Settings;
@@ -54,6 +56,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     }
     let mut settings = Settings::load(cli.global.config.as_deref(), environment())?;
     settings.flag("url", cli.global.url.as_ref());
+    settings.flag("key_file", cli.global.key_file.as_ref().map(|path| path.display()));
     settings.flag("data", cli.global.data.as_ref().map(|path| path.display()));
     let context = |settings: &Settings| Context::new(settings, output);
     match &cli.command {
@@ -81,12 +84,15 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Grant(grant) => credits::grant(&context(&settings)?, grant),
         Command::Adjust(adjust) => credits::adjust(&context(&settings)?, adjust),
         Command::Void(void) => credits::void(&context(&settings)?, void),
+        Command::Spending(command) => spending::spending(&context(&settings)?, command),
         Command::Balance(balance) => answers::balance(&context(&settings)?, balance),
         Command::Usage(usage) => answers::usage(&context(&settings)?, usage),
         Command::Explain(explain) => explain::explain(&context(&settings)?, explain),
         Command::Sql(sql) => warehouse::sql(&context(&settings)?, sql),
         Command::Schema(schema) => warehouse::schema(&context(&settings)?, schema),
         Command::Export(export) => warehouse::export(&context(&settings)?, export),
+        Command::Key(key) => keys::keys(&context(&settings)?, key),
+        Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
         Command::Verify => status::verify(&context(&settings)?),
         Command::Settings => {

@@ -29,6 +29,11 @@ const fn key(name: &'static str, about: &'static str) -> Key {
 pub(crate) const KEYS: &[Key] = &[
     key("data", "the data folder"),
     key("url", "the tally that commands talk to"),
+    key(
+        "key_file",
+        "a file with the API key that commands present; by default the operator's in the data folder",
+    ),
+    key("key", "the API key itself; better in key_file or the environment"),
     key("actor", "who changes credits and prices; recorded with each change"),
     key(
         "listen",
@@ -39,6 +44,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.file", "where logs go instead of standard error"),
     key("log.format", "text or json"),
     key("log.level", "what is logged: error, warn, info, debug, or a filter such as charger=debug"),
+    key(
+        "gateway.operator_key_file",
+        "where `run gateway` writes the first operator key, when there is none yet",
+    ),
     key("clickhouse.url", "a ClickHouse to use instead of the embedded one"),
     key("clickhouse.user", "its user"),
     key("clickhouse.password", "its password; better in password_file or the environment"),
@@ -52,10 +61,14 @@ pub(crate) const KEYS: &[Key] = &[
     key("kafka.replication_factor", "copies of each topic (3)"),
     key("kafka.min_insync_replicas", "copies that must have a record before it counts (2)"),
     key("kafka.static_membership", "true: a restarted service has its partitions back at once"),
+    key(
+        "webhooks.allow_private",
+        "true: webhooks may be at private and local addresses (only in `up` by default)",
+    ),
     key("replica", "the number of this charger among its likes (0); names its transactions"),
 ];
 const PROPERTIES: &str = "kafka.properties";
-const SECRETS: [&str; 1] = ["clickhouse.password"];
+const SECRETS: [&str; 2] = ["clickhouse.password", "key"];
 /// Variables that are read elsewhere, or by clap.
 const OTHER_VARIABLES: [&str; 2] = [fetch::CLICKHOUSE_LIBRARY_VARIABLE, "TALLY_CONFIG"];
 const ENVIRONMENT_PREFIX: &str = "TALLY_";
@@ -148,7 +161,7 @@ impl Settings {
         Ok(())
     }
 
-    fn read_variable(&mut self, variable: &str, value: String) -> Result<(), Failure> {
+    pub(crate) fn read_variable(&mut self, variable: &str, value: String) -> Result<(), Failure> {
         if !variable.starts_with(ENVIRONMENT_PREFIX)
             || OTHER_VARIABLES.contains(&variable)
             || value.is_empty()
@@ -188,6 +201,11 @@ impl Settings {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(KEYS.iter().any(|key| key.name == name), "{name} is no setting");
         self.values.get(name).map(|set| set.value.as_str())
+    }
+
+    /// Where a setting was made.
+    pub(crate) fn origin(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|set| set.from.as_str())
     }
 
     /// A setting of another type.

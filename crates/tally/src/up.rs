@@ -49,6 +49,7 @@ pub(crate) fn up(settings: &Settings, output: Output) -> Result<(), Failure> {
         "clickhouse_http": running.addresses.clickhouse_http,
         "clickhouse_native": running.addresses.clickhouse_native,
         "data": running.folder.path().display().to_string(),
+        "operator_key_file": running.folder.operator_key().display().to_string(),
     });
     output.answer(&told, || running.text());
     running.wait()
@@ -69,7 +70,6 @@ impl Running {
         let in_log = log.partitions(Topic::UsageRaw).map_err(compose::log_failure)?;
         let partitions = folder.topology(wanted, in_log)?.partitions;
         log.create_topics(&compose::topic_specs(partitions)).map_err(compose::log_failure)?;
-        folder.operator_key()?;
         let mut services = Services::new();
         watch_signals(services.teller())?;
 
@@ -78,14 +78,21 @@ impl Running {
         let runtime = compose::runtime()?;
         let warehouse = compose::warehouse(&runtime, settings, &clickhouse.http_url())?;
 
-        progress("starting charger, projector and API");
+        progress("starting charger, projector, notifier and API");
         let registry = Registry::new();
         let common = Common { settings, log: Arc::clone(&log), registry: &registry };
         let charger = ChargerSettings::new(partitions, folder.state());
         compose::start_charger(&mut services, &common, charger)?;
         let projector = ProjectorSettings::new(partitions);
         compose::start_projector(&mut services, &common, warehouse.clone(), projector)?;
-        let api = GatewaySettings { listen, ..GatewaySettings::new(partitions) };
+        let allow_private_webhooks = compose::allow_private_webhooks(settings, true)?;
+        compose::start_notifier(&mut services, &common, allow_private_webhooks)?;
+        let api = GatewaySettings {
+            listen,
+            allow_private_webhooks,
+            operator_key_file: Some(folder.operator_key()),
+            ..GatewaySettings::new(partitions)
+        };
         let gateway = compose::start_gateway(&runtime, log, warehouse, api, registry.clone())?;
         services.watch()?;
         let addresses = Addresses {
@@ -110,8 +117,9 @@ impl Running {
             text.push_str(&format!("  native      {native}\n"));
         }
         text.push_str(&format!(
-            "  data        {}\n\nCtrl-C stops it.\n",
-            self.folder.path().display()
+            "  data        {}\n  API key     {}\n\nCtrl-C stops it.\n",
+            self.folder.path().display(),
+            self.folder.operator_key().display()
         ));
         text
     }

@@ -15,10 +15,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ALLOWED: &[(&str, &[&str])] = &[
     // What the words mean. Pure: no clock, no file, no network, no settings.
     ("domain", &[]),
-    ("rating", &["domain"]),
-    ("ledger", &["domain"]),
-    ("wire", &["domain", "ledger", "rating"]),
-    ("projection", &["domain", "ledger", "rating", "wire"]),
+    ("calendar", &["domain"]),
+    ("rating", &["calendar", "domain"]),
+    ("ledger", &["calendar", "domain"]),
+    ("wire", &["calendar", "domain", "ledger", "rating"]),
+    ("access", &["domain", "wire"]),
+    ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
     // Files.
     ("identity", &["domain"]),
@@ -32,9 +34,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("projector", &[
         "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
     ]),
+    // Its sender and its fold of deliveries serve the API as well.
+    ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
-        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "replay", "warehouse",
-        "wire",
+        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "notifier", "projection", "rating",
+        "replay", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
@@ -43,12 +47,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
         "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
-        "gateway", "identity", "ledger", "projection", "projector", "rating", "replay", "subprocess",
-        "warehouse", "wire",
+        "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "replay",
+        "subprocess", "warehouse", "wire",
     ]),
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
-        "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
+        "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
         "replay", "wire",
     ]),
     // Measures the real thing, on real servers.
@@ -59,7 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Everything together, killed again and again.
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
-        "projection", "projector", "rating", "replay", "subprocess", "testkit", "warehouse", "wire",
+        "gateway", "projection", "projector", "rating", "replay", "subprocess", "testkit", "warehouse", "wire",
     ]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
     ("subprocess", &[]),
@@ -76,13 +80,18 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("clickhouse", &["warehouse"]),
     ("libloading", &["clickhouse-server"]),
     ("redb", &["eventlog"]),
+    // Time zones have one home, so that their database has one version.
+    ("jiff", &["calendar"]),
     // `tally run` answers /metrics and /healthz for services that have no API.
     ("axum", &["gateway", "tally"]),
+    // One TLS stack, for what leaves the deployment.
+    ("tokio-rustls", &["notifier"]),
     // Errors are types; `anyhow` is for a program's last line.
     ("anyhow", &["tally", "bench", "simulator", "e2e"]),
 ];
 
-const PURE: &[&str] = &["domain", "rating", "ledger", "flow", "wire", "projection"];
+const PURE: &[&str] =
+    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection"];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]

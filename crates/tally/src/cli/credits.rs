@@ -65,7 +65,7 @@ pub(crate) struct Adjust {
     #[arg(allow_hyphen_values = true)]
     pub(crate) amount: String,
     /// Why; recorded in the ledger
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::values::said)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) by_hand: ByHand,
@@ -80,7 +80,7 @@ pub(crate) struct Void {
     #[arg(long, value_name = "AMOUNT")]
     pub(crate) amount: Option<String>,
     /// Why; recorded in the ledger
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::values::said)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) by_hand: ByHand,

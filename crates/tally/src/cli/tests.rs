@@ -44,6 +44,11 @@ fn examples_of_the_format_page_parse() {
         "tally export --format parquet",
         "tally status --watch",
         "tally verify",
+        "tally key create --name n --role producer --source /s --traffic internal --traffic test",
+        "tally key create --name n --role app --account a --account b --expires 2027-01-01T00:00:00Z",
+        "tally key list --json --key-file k",
+        "tally key rotate 7wq2m4x9t0ab --overlap 1h",
+        "tally key revoke 7wq2m4x9t0ab",
         "tally clickhouse-server --library L --directory D",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));

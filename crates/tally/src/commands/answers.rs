@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Context, freshness_line, number, objects, text, time};
+use super::{Context, freshness_line, number, objects, plan, text, time};
 use crate::cli;
 use crate::client::segment;
 use crate::failure::Failure;
@@ -10,7 +10,8 @@ use crate::table::{Fields, Table, trimmed};
 
 pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), Failure> {
     let path = format!("/v1/accounts/{}/balance", segment(&balance.account));
-    let answer = context.client.get(&path, &[])?;
+    let query: &[_] = if balance.strict { &[("consistency", "strict")] } else { &[] };
+    let answer = context.client.get(&path, query)?;
     context.output.answer(&answer, || balance_text(&balance.account, &answer));
     Ok(())
 }
@@ -18,11 +19,16 @@ pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), F
 fn balance_text(account: &str, answer: &Value) -> String {
     let amount = |value: &Value, name: &str| trimmed(text(value, name).unwrap_or("0")).to_owned();
     let mut lines = format!(
-        "{account}: {} credits available\n\n  settled {} − in grace {} − held {}\n",
+        "{account}: {} credits available\n\n  settled {} − in grace {} − held {}{}\n",
         amount(answer, "available"),
         amount(answer, "settled"),
         amount(answer, "in_grace"),
         amount(answer, "held"),
+        match number(&answer["freshness"], "open_holds") {
+            None | Some(0) => String::new(),
+            Some(1) => " by 1 open hold".to_owned(),
+            Some(count) => format!(" by {count} open holds"),
+        },
     );
     let by_category = &answer["by_category"];
     if by_category.is_object() {
@@ -40,6 +46,10 @@ fn balance_text(account: &str, answer: &Value) -> String {
         (text(&answer["next_expiry"], "amount"), text(&answer["next_expiry"], "at"))
     {
         lines.push_str(&format!("  {} expire at {at}\n", trimmed(expires)));
+    }
+    lines.push_str(&plan::plan_lines(answer));
+    if let Some(sentence) = plan::at_zero(answer) {
+        lines.push_str(&format!("  {sentence}\n"));
     }
     if let Some(unrated) = number(&answer["freshness"], "unrated_events").filter(|count| *count > 0)
     {
@@ -124,6 +134,28 @@ mod tests {
             "acct_42: 87.5 credits available\n\n  settled 100 − in grace 0 − held 12.5\n  \
              included 60 · promotional 0 · purchased 40\n  60 expire at 2026-12-01T00:00:00Z\n  \
              2 events wait for a price\n\nas of 2026-11-20T12:00:00Z, 0.4 s behind\n"
+        );
+    }
+
+    #[test]
+    fn a_balance_under_a_plan_says_what_the_plan_leaves() {
+        let answer = json!({"account": "acct_42", "settled": "100", "held": "12.5",
+            "available": "87.5", "in_grace": "0",
+            "by_category": {"included": "60", "promotional": "0", "purchased": "40"},
+            "plan": "pro", "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
+            "allowance": "20000", "used": "19940", "remaining": "60", "overage": "0",
+            "next_expiry": {"amount": "60", "at": "2026-12-01T00:00:00Z"},
+            "on_exhausted": "refuse", "renews_at": "2026-12-01T00:00:00Z",
+            "freshness": {"ledger_partition": 3, "ledger_offset": 8812, "as_of": "2026-11-20T12:00:00Z",
+                "lag_records": 0, "lag_s": "0.4", "open_holds": 1, "unrated_events": 0}});
+        assert_eq!(
+            balance_text("acct_42", &answer),
+            "acct_42: 87.5 credits available\n\n  settled 100 − in grace 0 − held 12.5 by 1 open hold\n  \
+             included 60 · promotional 0 · purchased 40\n  60 expire at 2026-12-01T00:00:00Z\n  \
+             plan pro, period 2026-11-01T00:00:00Z to 2026-12-01T00:00:00Z\n  \
+             19940 of 20000 used, 60 remaining\n  renews at 2026-12-01T00:00:00Z\n  \
+             at zero, holds are refused; usage that happens all the same is booked\n\n\
+             as of 2026-11-20T12:00:00Z, 0.4 s behind\n"
         );
     }
 

@@ -1,13 +1,14 @@
-//! `tally grant`, `adjust` and `void`: changes by hand, each under an id that makes repeating it
-//! harmless.
+//! `tally grant`, `adjust`, `void`, `refund`, `reverse` and `lots`: credits by hand.
 
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Context, new_id, text, time};
-use crate::cli;
+use super::change::Change;
+use super::{Context, freshness_line, objects, text, time};
+use crate::cli::{self, spending};
 use crate::client::segment;
 use crate::failure::Failure;
-use crate::table::trimmed;
+use crate::table::{Align, Table, cell, trimmed};
 
 pub(crate) fn grant(context: &Context, grant: &cli::Grant) -> Result<(), Failure> {
     let mut body = Map::new();
@@ -26,104 +27,178 @@ pub(crate) fn grant(context: &Context, grant: &cli::Grant) -> Result<(), Failure
     if let Some(priority) = grant.priority {
         body.insert("priority".to_owned(), json!(priority));
     }
-    let path = format!("/v1/accounts/{}/grants", segment(&grant.account));
-    change(
-        context,
-        &Change { path, made: "grant", by_hand: &grant.by_hand, reason: &grant.reason },
-        body,
-    )
-}
-
-pub(crate) fn adjust(context: &Context, adjust: &cli::Adjust) -> Result<(), Failure> {
-    let body = Map::from_iter([("amount".to_owned(), json!(adjust.amount))]);
-    let path = format!("/v1/accounts/{}/adjustments", segment(&adjust.account));
-    change(
-        context,
-        &Change { path, made: "adjust", by_hand: &adjust.by_hand, reason: &adjust.reason },
-        body,
-    )
-}
-
-pub(crate) fn void(context: &Context, void: &cli::Void) -> Result<(), Failure> {
-    let amount = void.amount.as_ref().map(|amount| ("amount".to_owned(), json!(amount)));
-    let path = format!("/v1/accounts/{}/lots/{}/void", segment(&void.account), void.lot);
-    change(
-        context,
-        &Change { path, made: "void", by_hand: &void.by_hand, reason: &void.reason },
-        Map::from_iter(amount),
-    )
-}
-
-struct Change<'c> {
-    path: String,
-    /// Begins an id that is made here.
-    made: &'static str,
-    by_hand: &'c cli::ByHand,
-    reason: &'c str,
-}
-
-fn change(
-    context: &Context,
-    change: &Change<'_>,
-    mut body: Map<String, Value>,
-) -> Result<(), Failure> {
-    if change.reason.trim().is_empty() && change.made != "grant" {
-        return Err(Failure::Usage("--reason must say something".to_owned()));
-    }
-    let id = match &change.by_hand.id {
-        Some(id) => id.clone(),
-        None => new_id(change.made)?,
+    let change = Change {
+        method: Method::POST,
+        path: at(&grant.account, "grants"),
+        made: "grant",
+        by_hand: &grant.by_hand,
+        reason: &grant.reason,
     };
-    body.insert("id".to_owned(), json!(id));
-    body.insert("reason".to_owned(), json!(change.reason));
-    body.insert("actor".to_owned(), json!(change.by_hand.actor.as_ref().unwrap_or(&context.actor)));
-    let answer = context.client.change(&change.path, &id, &Value::Object(body))?;
-    context.output.answer(&with_id(&answer, &id), || sentence(&answer, &id));
+    change.send(context, body)?.print(context, made);
     Ok(())
 }
 
-/// The id belongs to the answer: whoever did not give one needs it to repeat the command.
-fn with_id(answer: &Value, id: &str) -> Value {
-    let mut answer = answer.clone();
-    if let Some(fields) = answer.as_object_mut() {
-        fields.entry("id").or_insert_with(|| json!(id));
-    }
-    answer
+pub(crate) fn adjust(context: &Context, adjust: &cli::Adjust) -> Result<(), Failure> {
+    let change = Change {
+        method: Method::POST,
+        path: at(&adjust.account, "adjustments"),
+        made: "adjust",
+        by_hand: &adjust.by_hand,
+        reason: &adjust.reason,
+    };
+    let body = Map::from_iter([("amount".to_owned(), json!(adjust.amount))]);
+    change.send(context, body)?.print(context, made);
+    Ok(())
 }
 
-fn sentence(answer: &Value, id: &str) -> String {
-    let applied = answer.get("already_applied").and_then(Value::as_bool).unwrap_or(false);
-    let mut line = if applied { "already applied".to_owned() } else { "applied".to_owned() };
-    if let Some(entry) = text(answer, "entry") {
-        line.push_str(&format!(": entry {entry}"));
+pub(crate) fn void(context: &Context, void: &cli::Void) -> Result<(), Failure> {
+    let change = Change {
+        method: Method::POST,
+        path: at(&void.account, &format!("lots/{}/void", void.lot)),
+        made: "void",
+        by_hand: &void.by_hand,
+        reason: &void.reason,
+    };
+    let amount = void.amount.as_ref().map(|amount| ("amount".to_owned(), json!(amount)));
+    change.send(context, Map::from_iter(amount))?.print(context, made);
+    Ok(())
+}
+
+pub(crate) fn refund(context: &Context, refund: &spending::Refund) -> Result<(), Failure> {
+    let change = Change {
+        method: Method::POST,
+        path: at(&refund.account, &format!("lots/{}/refund", refund.lot)),
+        made: "refund",
+        by_hand: &refund.by_hand,
+        reason: &refund.reason,
+    };
+    let money = json!({"amount": refund.money, "currency": refund.currency.as_str()});
+    let body = [("amount".to_owned(), json!(refund.amount)), ("money".to_owned(), money)];
+    let done = change.send(context, Map::from_iter(body))?;
+    done.print(context, |answer| {
+        format!(
+            "{} credits of lot {} taken back for {} {}{}",
+            refund.amount,
+            refund.lot,
+            refund.money,
+            refund.currency,
+            by_entry(answer)
+        )
+    });
+    Ok(())
+}
+
+pub(crate) fn reverse(context: &Context, reverse: &spending::Reverse) -> Result<(), Failure> {
+    let change = Change {
+        method: Method::POST,
+        path: at(&reverse.account, &format!("entries/{}/reverse", segment(&reverse.entry))),
+        made: "reverse",
+        by_hand: &reverse.by_hand,
+        reason: &reverse.reason,
+    };
+    let done = change.send(context, Map::new())?;
+    done.print(context, |answer| {
+        let amount = text(answer, "amount").map(trimmed);
+        let amount = amount.map_or_else(String::new, |credits| format!(" of {credits} credits"));
+        format!("charge {}{amount} taken back{}", reverse.entry, by_entry(answer))
+    });
+    Ok(())
+}
+
+fn at(account: &str, what: &str) -> String {
+    format!("/v1/accounts/{}/{what}", segment(account))
+}
+
+fn by_entry(answer: &Value) -> String {
+    text(answer, "entry").map_or_else(String::new, |entry| format!(" by entry {entry}"))
+}
+
+/// What came of it: the entry, and the lot when there is one.
+pub(crate) fn made(answer: &Value) -> String {
+    let entry = text(answer, "entry").map(|entry| format!("entry {entry}"));
+    let lot = answer.get("lot").filter(|lot| !lot.is_null());
+    let lot = lot.map(|lot| format!("lot {}", cell(Some(lot))));
+    entry.into_iter().chain(lot).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn lots(context: &Context, lots: &spending::Lots) -> Result<(), Failure> {
+    let query: &[_] = if lots.all { &[("all", "true")] } else { &[] };
+    let answer = context.client.get(&at(&lots.account, "lots"), query)?;
+    context.output.answer(&answer, || listed(&lots.account, &answer));
+    Ok(())
+}
+
+fn listed(account: &str, answer: &Value) -> String {
+    let lots = objects(answer.get("lots"));
+    if lots.is_empty() {
+        return format!("{account} has no lots\n{}", freshness_line(answer));
     }
-    if let Some(lot) = answer.get("lot").filter(|lot| !lot.is_null()) {
-        line.push_str(&format!(
-            ", lot {}",
-            lot.as_str().map_or_else(|| lot.to_string(), str::to_owned)
-        ));
+    let mut table = Table::new([
+        ("lot", Align::Right),
+        ("category", Align::Left),
+        ("state", Align::Left),
+        ("granted", Align::Right),
+        ("remaining", Align::Right),
+        ("effective", Align::Left),
+        ("expires", Align::Left),
+        ("priority", Align::Right),
+        ("paid", Align::Right),
+        ("reason", Align::Left),
+    ]);
+    for lot in lots {
+        let word = |name: &str| cell(lot.get(name));
+        let words = |name: &str| lot.get(name).and_then(Value::as_str).unwrap_or_default();
+        let paid = format!("{} {}", word("paid"), words("currency"));
+        table.row([
+            word("lot"),
+            word("category"),
+            word("state"),
+            word("granted"),
+            word("remaining"),
+            word("effective_at"),
+            word("expires_at"),
+            word("priority"),
+            paid.trim_end().to_owned(),
+            words("reason").to_owned(),
+        ]);
     }
-    line.push_str(&format!(" (id {id})\n"));
-    let balance = &answer["balance"];
-    if let Some(available) = text(balance, "available") {
-        line.push_str(&format!("available now: {} credits\n", trimmed(available)));
-    }
-    line
+    format!("{table}\n{}", freshness_line(answer))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::change::done;
 
     #[test]
-    fn says_what_happened_and_what_there_is_now() {
+    fn a_grant_says_its_entry_its_lot_and_what_there_is_now() {
         let answer = json!({"entry": "3-88", "lot": "7", "already_applied": false,
             "balance": {"available": "87.500000000000"}});
+        let said = made(&answer);
         assert_eq!(
-            sentence(&answer, "order-77"),
+            done(answer, "order-77", false).sentence(&said),
             "applied: entry 3-88, lot 7 (id order-77)\navailable now: 87.5 credits\n"
         );
-        let again = json!({"entry": "3-88", "already_applied": true});
-        assert!(sentence(&again, "order-77").starts_with("already applied: entry 3-88"));
+        assert_eq!(made(&json!({"entry": "3-88", "lot": null})), "entry 3-88");
+    }
+
+    #[test]
+    fn lots_show_what_is_left_of_them() {
+        let answer = json!({"lots": [
+            {"lot": "7", "category": "purchased", "state": "live", "granted": "1000.000000000000",
+             "remaining": "940.5", "effective_at": "2026-11-01T00:00:00Z", "expires_at": null,
+             "priority": 50, "paid": "10.000000000000", "currency": "USD", "reason": "order 77"},
+            {"lot": "9", "category": "promotional", "state": "upcoming", "granted": "50",
+             "remaining": "50", "effective_at": "2026-12-01T00:00:00Z",
+             "expires_at": "2027-01-01T00:00:00Z", "priority": 10, "paid": "0", "currency": "", "reason": ""}]});
+        let expected = "\
+lot  category     state     granted  remaining  effective             expires               priority    paid  reason
+───  ───────────  ────────  ───────  ─────────  ────────────────────  ────────────────────  ────────  ──────  ────────
+  7  purchased    live         1000      940.5  2026-11-01T00:00:00Z  –                           50  10 USD  order 77
+  9  promotional  upcoming       50         50  2026-12-01T00:00:00Z  2027-01-01T00:00:00Z        10       0
+
+";
+        assert_eq!(listed("acct_42", &answer), expected);
+        assert_eq!(listed("acct_42", &json!({"lots": []})), "acct_42 has no lots\n");
     }
 }

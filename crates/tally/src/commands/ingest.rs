@@ -51,7 +51,11 @@ pub(crate) fn ingest(context: &Context, ingest: &cli::Ingest) -> Result<(), Fail
     }
     let answer = sent.answer();
     context.output.answer(&answer, || sent.text(ingest.wait, started.elapsed()));
-    Ok(())
+    match sent.refused() {
+        0 => Ok(()),
+        // Said already, with the rest.
+        1.. => std::process::exit(1),
+    }
 }
 
 fn for_each_line(
@@ -154,6 +158,11 @@ impl Sent {
         }
     }
 
+    /// Lines that the API key may not send.
+    fn refused(&self) -> u64 {
+        self.outcomes.get("refused").copied().unwrap_or(0)
+    }
+
     /// Ledger records that are not queryable yet.
     fn behind(&self, freshness: &Value) -> i64 {
         let reached =
@@ -180,7 +189,16 @@ impl Sent {
     fn text(&self, waited: bool, took: Duration) -> String {
         let records = grouped(&self.records.to_string());
         if !waited {
-            return format!("{records} lines sent; `tally status` shows how far they are\n");
+            let refused = match self.refused() {
+                0 => String::new(),
+                count => format!(
+                    "; {} refused: the API key may not send them",
+                    grouped(&count.to_string())
+                ),
+            };
+            return format!(
+                "{records} lines sent{refused}; `tally status` shows how far they are\n"
+            );
         }
         format!(
             "{records} lines in {:.1} s, all queryable\n\n{}",
@@ -197,6 +215,7 @@ fn meaning(outcome: &str) -> &'static str {
         "unrated" => "no price covers it yet; charged by itself once one is published",
         "duplicate" => "sent before; charged once",
         "quarantined" => "kept aside: same id with another meaning, or a time far off",
+        "refused" => "not sent: the API key may not send it",
         "dead_letter" => "could not be read; kept with its reason",
         "pending" => "sent, and not decided within the wait; `tally status` shows the lag",
         "forwarded" => "sent on to its account's partition, and charged there",

@@ -1,10 +1,8 @@
 //! `tally rates`: the catalogue.
 
-use std::path::Path;
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
-
-use super::{Context, number, objects, read_text, text, time};
+use super::{Context, number, objects, quote, read_text, text, time};
 use crate::cli;
 use crate::client::segment;
 use crate::failure::Failure;
@@ -17,16 +15,19 @@ const LISTED_MAX: usize = 20;
 pub(crate) fn rates(context: &Context, rates: &cli::Rates) -> Result<(), Failure> {
     match rates {
         cli::Rates::Import(cli::Import::Litellm(litellm)) => import(context, litellm),
-        cli::Rates::Publish(publish) => {
-            for path in &publish.files {
-                let toml = read_text(path)?;
-                publish_one(context, &path.display().to_string(), &toml, &publish.options)?;
-            }
-            Ok(())
-        }
+        cli::Rates::Publish(publish) => self::publish(context, publish),
         cli::Rates::Show(show) => self::show(context, show),
-        cli::Rates::Quote(quote) => self::quote(context, &quote.file),
+        cli::Rates::Quote(quote) => quote::of_file(context, &quote.file, None),
     }
+}
+
+/// Each file's document, one after another.
+pub(crate) fn publish(context: &Context, publish: &cli::Publish) -> Result<(), Failure> {
+    for path in &publish.files {
+        let toml = read_text(path)?;
+        publish_one(context, &path.display().to_string(), &toml, &publish.options)?;
+    }
+    Ok(())
 }
 
 fn import(context: &Context, litellm: &cli::Litellm) -> Result<(), Failure> {
@@ -76,14 +77,14 @@ fn publish_one(
     toml: &str,
     options: &cli::PublishOptions,
 ) -> Result<(), Failure> {
-    let body = json!({
-        "toml": toml,
-        "actor": options.actor.as_ref().unwrap_or(&context.actor),
-        "reason": options.reason,
-        "retroactive": options.retroactive,
-        "dry_run": options.dry_run,
-    });
-    let answer = context.client.post("/v1/rates/versions", &body)?;
+    let mut body = Map::from_iter([
+        ("toml".to_owned(), json!(toml)),
+        ("reason".to_owned(), json!(options.reason)),
+        ("retroactive".to_owned(), json!(options.retroactive)),
+        ("dry_run".to_owned(), json!(options.dry_run)),
+    ]);
+    context.name_actor(options.actor.as_ref(), &mut body);
+    let answer = context.client.post("/v1/rates/versions", &Value::Object(body))?;
     context.output.answer(&answer, || published(name, &answer, options.dry_run));
     Ok(())
 }
@@ -155,30 +156,6 @@ fn versions(answer: &Value) -> String {
         true => "nothing is published: `tally rates publish FILE.toml`\n".to_owned(),
         false => Table::of_fields(&rows).to_string(),
     }
-}
-
-fn quote(context: &Context, path: &Path) -> Result<(), Failure> {
-    let body: Value = serde_json::from_str(&read_text(path)?)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-    // A whole usage event has a specversion; the other form is the quote's own.
-    let body = match body.get("specversion") {
-        Some(_) => json!({ "event": body }),
-        None => body,
-    };
-    let answer = context.client.post("/v1/quote", &body)?;
-    context.output.answer(&answer, || quote_text(&answer));
-    Ok(())
-}
-
-fn quote_text(answer: &Value) -> String {
-    let mut lines = format!(
-        "{} credits by rate card {:?} version {}\n",
-        trimmed(text(answer, "credits").unwrap_or("0")),
-        text(answer, "rate_card").unwrap_or_default(),
-        number(answer, "rate_card_version").unwrap_or(0),
-    );
-    lines.push_str(&super::explain::lines_text(answer));
-    lines
 }
 
 #[cfg(test)]
