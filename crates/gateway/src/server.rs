@@ -200,6 +200,7 @@ fn routes() -> Routes {
             budgets::remove,
         )
         .post("/v1/accounts/{id}/notices", Rule::of_account(ChangeCredits), budgets::notices)
+        .get("/v1/accounts/{id}/notices", Rule::of_account(ReadAccount), budgets::noticed)
         .get("/v1/accounts/{id}/holds", Rule::of_account(ReadAccount), holds::list)
         .get("/v1/accounts/{id}/lots", Rule::of_account(ReadAccount), balance::lots)
         .get("/v1/accounts/{id}/balance", Rule::of_account(ReadAccount), balance::balance)

@@ -143,8 +143,8 @@ impl PartitionCore {
         event.account = Text::Borrowed(&command.account);
         let account = self.state.account(&command.account);
         let plan = account.plan().map(|plan| plan.plan.as_ref());
-        let rating =
-            rating::rate(&prices.catalogue, &event, plan).map_err(|unrated| unrated.reason)?;
+        let rating = rating::quote(&prices.catalogue, &event, plan, self.ledger_time)
+            .map_err(|unrated| unrated.reason)?;
         Ok(rating.credits)
     }
 

@@ -50,6 +50,9 @@ impl Source for Snapshot<'_> {
             .map_or(from, |(key, _)| chunk::offset_of(key.value()));
         let mut next = from;
         let mut lent = 0;
+        // A write that has just been synced may be in the snapshot already, while it has not ended: it
+        // is read once it has.
+        let records_max = records_max.min(usize::try_from(bounds.end.0 - from.0).unwrap_or(0));
         for row in records.range(chunk::keys_from(at, first)).map_err(halt)? {
             let (key, row) = row.map_err(halt)?;
             let chunk = Chunk::read(at, chunk::offset_of(key.value()), row.value())?;

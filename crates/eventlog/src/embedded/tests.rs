@@ -293,3 +293,29 @@ fn a_new_term_begins_only_after_the_write_under_way() {
     });
     assert_eq!(core.state().bounds(USAGE).unwrap().end, Offset(1));
 }
+
+#[test]
+fn what_is_synced_is_read_once_its_write_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = with_topic(folder.path());
+    let core = Arc::clone(&log.core);
+    let term = core.begin_term(&spec("group", None));
+    assert!(matches!(core.submit(job(&term, b"first")), Finished::Written(_)));
+    let mut state = core.state();
+    state.enqueue(job(&term, b"second"));
+    let (write, under_way) = state.take_queued(Timestamp::ZERO);
+    drop(state);
+    core.store.write(&write).unwrap();
+    let mut reader = log.reader(&[(USAGE, Offset(0))]).unwrap();
+    let read = |reader: &mut Box<dyn crate::Reader>| {
+        let mut values = Vec::new();
+        reader.poll(9, Duration::ZERO, &mut |record| values.push(record.value.to_vec())).unwrap();
+        values
+    };
+    assert_eq!(read(&mut reader), [b"first".to_vec()]);
+    // It must not have gone past the end that the log tells.
+    assert_eq!(reader.position(USAGE), Offset(1));
+    assert_eq!(read(&mut reader), Vec::<Vec<u8>>::new());
+    drop(core.end_write(&write, under_way, Ok(())));
+    assert_eq!(read(&mut reader), [b"second".to_vec()]);
+}

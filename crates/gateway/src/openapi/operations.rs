@@ -253,9 +253,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     write(
         "/v1/accounts/{id}/notices",
-        "When to be told about the balance",
+        "Say when to be told about the balance",
         Body::Of("NoticesRequest"),
         APPLIED,
+    ),
+    get(
+        "/v1/accounts/{id}/notices",
+        "When the owner is told about the balance",
+        &[(200, "Notices", "As last set.")],
     ),
     Operation {
         query: &[

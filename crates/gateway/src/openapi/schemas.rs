@@ -318,6 +318,14 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
         ],
     ),
     (
+        "Notices",
+        &[
+            must("account", Text, ""),
+            must("low_balance", OrNull(&Amount), "null leaves it to the plan."),
+            must("top_up", OrNull(&Any), "below and amount."),
+        ],
+    ),
+    (
         "Applied",
         &[
             must("account", Text, ""),

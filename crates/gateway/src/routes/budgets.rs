@@ -1,11 +1,13 @@
 //! `/v1/accounts/{id}/budgets` and `/notices`: how much may be spent, and who is told when.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use calendar::{Period, Zone};
-use domain::{Credits, Text, Traffic};
-use ledger::{BudgetScope, BudgetTerms, CommandBody, Thresholds, TopUp};
+use domain::{Credits, EntryNumber, Text, Traffic};
+use ledger::{Body, BudgetScope, BudgetTerms, CommandBody, Thresholds, TopUp};
 use serde_json::{Value, json};
 
 use crate::app::{App, literal};
@@ -17,7 +19,10 @@ use crate::routes::accounts::freshness_of;
 use crate::routes::holds::read_traffic;
 use crate::routes::plans::period;
 use crate::routes::rows;
+use crate::strict;
 
+/// How long reading the notices waits for ClickHouse to have the last of them.
+const NOTICES_PATIENCE: Duration = Duration::from_secs(5);
 const EVER: &str = "ever";
 const PERIODS: &str = "day, week, month, year or ever";
 /// At which percents of a limit somebody is told, when nothing is said.
@@ -64,6 +69,40 @@ pub(crate) async fn notices(
     let by = By::read(&mut form, &headers, (&app, &asker), ReasonIs::Optional)?;
     let body = read_notices(form)?;
     carry_out(&app, &asker, Ask { to: To::Account(account), by, body, waits: None }).await
+}
+
+/// What the account's owner wants to be told, as it was last set: from the entry that says so.
+pub(crate) async fn noticed(
+    State(app): State<App>,
+    Path(account): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        entry_number: u64,
+    }
+    params.finish()?;
+    let home = app.home(&account);
+    // Setting replaces everything, so whoever changes a part must read what stands now.
+    strict::projected_to_end(&app, home, NOTICES_PATIENCE).await?;
+    let sql = format!(
+        "SELECT toUInt64(splitByChar('-', e.entry_id)[2]) AS entry_number FROM ledger_entries AS e
+         WHERE e.account = {} AND e.kind = 'notices_set' ORDER BY entry_number DESC LIMIT 1",
+        literal(&account)
+    );
+    let rows: Vec<Row> = app.warehouse.query_rows(&sql).await?;
+    let mut answer = json!({ "account": account, "low_balance": null, "top_up": null });
+    if let Some(Row { entry_number }) = rows.into_iter().next()
+        && let Some(record) = command::found(&app, home, EntryNumber(entry_number)).await?
+        && let Body::NoticesSet(set) = command::read(&record)?.body
+    {
+        answer["low_balance"] = json!(set.low_balance);
+        answer["top_up"] = set.top_up.map_or(
+            Value::Null,
+            |top_up| json!({ "below": top_up.below, "amount": top_up.amount }),
+        );
+    }
+    Ok(super::json(StatusCode::OK, &answer))
 }
 
 pub(crate) async fn list(

@@ -96,9 +96,12 @@ const PROMISE: &[(&str, &str, &[&str], About)] = &[
     ("POST", "/v1/webhooks/{id}/test", OPERATOR, About::All),
     ("GET", "/v1/webhooks/{id}/deliveries", MONEY, About::All),
     ("POST", "/v1/webhooks/{id}/deliveries/{delivery}/replay", OPERATOR, About::All),
+    ("GET", "/v1/accounts/{id}/notices", READERS, About::Path),
+    ("GET", "/openapi.json", &[], About::Open),
     ("GET", "/healthz", &[], About::Open),
     ("GET", "/readyz", &[], About::Open),
     ("GET", "/metrics", &[], About::Open),
+    ("GET", "/openapi.json", &[], About::Open),
 ];
 
 /// A request to a route, about an account or about none. Writes are not well formed, so that

@@ -11,9 +11,10 @@ use std::time::Duration;
 use notifier::{Notifier, NotifierMetrics, NotifierSettings, sign};
 use prometheus::Registry;
 use reqwest::Method;
+use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
-use crate::tally::{Tally, answer, now, problem};
+use crate::tally::{Tally, answer, now};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -60,6 +61,13 @@ fn signed(secrets: &[&str], (headers, body): &Seen) -> bool {
     headers["webhook-signature"] == expected
 }
 
+/// A problem with this status.
+fn problem(status: u16, response: Response) -> Value {
+    let (found, body) = crate::tally::problem(response);
+    assert_eq!(found, status, "{body}");
+    body
+}
+
 fn delete(tally: &Tally, status: u16, path: &str) -> Value {
     answer(status, tally.ask(Method::DELETE, path, Some(tally.operator_key())).send().unwrap())
 }
@@ -89,7 +97,7 @@ fn an_alert_goes_from_the_ledger_to_its_endpoint() {
         let grant = json!({ "amount": "100", "category": "promotional", "reason": "test" });
         tally.posted(201, &format!("/v1/accounts/{account}/grants"), &grant);
         tally.posted(
-            200,
+            201,
             &format!("/v1/accounts/{account}/notices"),
             &json!({ "low_balance": "50" }),
         );

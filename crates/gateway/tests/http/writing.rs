@@ -136,7 +136,7 @@ fn attributes_may_come_as_headers() {
     };
     let sent = answer(202, request().body(event["data"].to_string()).send().unwrap());
     assert_eq!(sent["events"][0]["outcome"], "debit", "{sent}");
-    assert_eq!(tally.send(&[event.clone()])[0]["outcome"], "duplicate");
+    assert_eq!(tally.send(std::slice::from_ref(&event))[0]["outcome"], "duplicate");
     // What is wrong with one is told as of every other event.
     let sent = answer(202, request().body(r#"{"feature":"chat"}"#).send().unwrap());
     assert_eq!(sent["events"][0]["code"], "missing_field", "{sent}");

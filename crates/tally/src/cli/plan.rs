@@ -65,6 +65,9 @@ impl When {
 #[derive(Args, Debug)]
 pub(crate) struct PlanShow {
     pub(crate) account: String,
+    /// Wait until everything that was sent before is in it
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Args, Debug)]

@@ -155,7 +155,7 @@ mod tests {
         for line in [
             "tally plan publish pro.toml free.toml --dry-run",
             "tally plan assign acct_42 pro --when renewal --id upgrade-1 --reason asked",
-            "tally plan show acct_42",
+            "tally plan show acct_42 --strict",
             "tally plan list",
             "tally plan price-list",
             "tally plan price-list pro",

@@ -10,10 +10,14 @@ use crate::table::{Fields, Table, trimmed};
 
 pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), Failure> {
     let path = format!("/v1/accounts/{}/balance", segment(&balance.account));
-    let query: &[_] = if balance.strict { &[("consistency", "strict")] } else { &[] };
-    let answer = context.client.get(&path, query)?;
+    let answer = context.client.get(&path, consistency(balance.strict))?;
     context.output.answer(&answer, || balance_text(&balance.account, &answer));
     Ok(())
+}
+
+/// Strict: everything that was sent before is in the answer.
+pub(super) fn consistency(strict: bool) -> &'static [(&'static str, &'static str)] {
+    if strict { &[("consistency", "strict")] } else { &[] }
 }
 
 fn balance_text(account: &str, answer: &Value) -> String {

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::answers::consistency;
 use super::change::Change;
 use super::{Context, freshness_line, objects, price_list, rates, text};
 use crate::cli::plan::{Plan, PlanAssign, PriceList};
@@ -16,8 +17,10 @@ pub(crate) fn plan(context: &Context, command: &Plan) -> Result<(), Failure> {
         Plan::Assign(assign) => self::assign(context, assign),
         Plan::Show(show) => {
             let at = |what| format!("/v1/accounts/{}/{what}", segment(&show.account));
+            // The balance first: what it has seen, the plan has seen as well.
+            let query = consistency(show.strict);
+            let balance = context.client.get(&at("balance"), query)?;
             let plan = context.client.get(&at("plan"), &[])?;
-            let balance = context.client.get(&at("balance"), &[])?;
             let answer = with_balance(plan, &balance);
             context.output.answer(&answer, || shown(&show.account, &answer));
             Ok(())

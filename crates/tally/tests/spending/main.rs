@@ -218,9 +218,13 @@ fn a_plan_is_shown_with_what_is_left_of_it() {
         "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
         "scheduled": {"plan": "free", "at": "2026-12-01T00:00:00Z"}, "renews_at": "2026-12-01T00:00:00Z"});
     let balance = json!({"used": "19940", "remaining": "60", "on_exhausted": "overage"});
-    let ran = tally(&["plan", "show", "acct_42"], &[answer(200, plan), answer(200, balance)]);
+    let arguments = ["plan", "show", "acct_42", "--strict"];
+    let ran = tally(&arguments, &[answer(200, balance), answer(200, plan)]);
     let lines: Vec<&str> = ran.came.iter().map(|came| came.line.as_str()).collect();
-    assert_eq!(lines, ["GET /v1/accounts/acct_42/plan", "GET /v1/accounts/acct_42/balance"]);
+    assert_eq!(
+        lines,
+        ["GET /v1/accounts/acct_42/balance?consistency=strict", "GET /v1/accounts/acct_42/plan"]
+    );
     assert_eq!(
         ran.out,
         "acct_42\n\n  plan pro, period 2026-11-01T00:00:00Z to 2026-12-01T00:00:00Z\n  \
