@@ -117,10 +117,10 @@ impl Tables {
                 };
                 let cost: Option<Money> = row.cost_sum.map(|cost| cost.parse()).transpose()?;
                 let sums = Sums {
-                    lines: row.line_count.try_into()?,
+                    lines: row.line_count,
                     credits: row.credit_sum.parse()?,
                     vendor_cost: cost.unwrap_or_default(),
-                    uncosted_lines: row.uncosted.try_into()?,
+                    uncosted_lines: row.uncosted,
                 };
                 Ok((dimensions, sums))
             })

@@ -2,7 +2,7 @@
 //! and charger are killed. What was granted and settled never exceeds what was there, no hold leaks,
 //! every request is answered, and the same request is answered the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -106,6 +106,8 @@ struct Seen {
     expired: u64,
     held: BTreeMap<String, Credits>,
     settled: BTreeMap<String, Credits>,
+    /// Accounts that were charged for an event whose hold had expired before it came.
+    unmatched: BTreeSet<String>,
 }
 
 fn read(log: &dyn EventLog) -> anyhow::Result<Seen> {
@@ -143,12 +145,16 @@ impl Seen {
             Body::Debit(debit) => {
                 let above = debit.hold.as_deref().map(|used| used.above).unwrap_or_default();
                 ensure!(above.is_zero(), "no client uses more than it holds: {debit:?}");
+                if debit.event.hold.is_some() && debit.hold.is_none() {
+                    self.unmatched.insert(entry.account.to_string());
+                }
             }
             _ => {}
         }
         // Holds and settled usage together never exceed what was there.
         ensure!(
-            !entry.after.available().is_negative() || !entry.after.overage.is_zero(),
+            !entry.after.available().is_negative()
+                || self.unmatched.contains(entry.account.as_ref()),
             "{} has {} available after {:?}",
             entry.account,
             entry.after.available(),

@@ -7,6 +7,7 @@ mod allocations;
 mod at_least_once;
 mod core_alone;
 mod kafka;
+mod latency;
 mod machine;
 mod memory;
 mod projector;
@@ -52,6 +53,8 @@ enum What {
     Core,
     /// Ledger records to rows, and into a real ClickHouse.
     Projector,
+    /// Reserve round trips and event batches over HTTP, on the embedded log and on Kafka.
+    Latency,
     /// State bytes per account and per identity.
     Memory,
     /// Says where rating alone is measured.
@@ -68,7 +71,7 @@ fn main() -> anyhow::Result<()> {
     let workload = Workload::new(&arguments)?;
     let chosen = match arguments.what {
         Some(what) => vec![what],
-        None => vec![What::Core, What::Charger, What::Projector, What::Memory],
+        None => vec![What::Core, What::Charger, What::Projector, What::Latency, What::Memory],
     };
     let mut report = Report;
     report.machine();
@@ -78,6 +81,7 @@ fn main() -> anyhow::Result<()> {
             What::Core => core_alone::measure(&workload, arguments.rounds, &mut report)?,
             What::Charger => kafka::measure(&workload, arguments.rounds, &mut report)?,
             What::Projector => projector::measure(&workload, arguments.rounds, &mut report)?,
+            What::Latency => latency::measure(&mut report)?,
             What::Memory => memory::measure(&workload, &mut report)?,
             What::Rating => report.line("Rating alone: `cargo bench -p rating`."),
             What::Codec => report.line("The codec against apache-avro: `cargo bench -p wire`."),

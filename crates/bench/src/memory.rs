@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use domain::{ContentHash, IdentityKey, Offset, Partition, Topic};
 use identity::{IdentityIndex, RunFolder, Seen};
-use ledger::decide::{self, Moment};
+use ledger::decide::{self, Facts, Moment};
 use ledger::{Cause, PartitionState};
 
 use crate::allocations::growth;
@@ -48,8 +48,9 @@ fn granted(workload: &Workload, accounts: u64, lots: u64) -> anyhow::Result<Part
                 cause: Cause::Input { topic: Topic::LedgerCommands, offset: Offset::ZERO },
             };
             let account = state.account(&name);
-            let entry = decide::command(account, &command, ContentHash(0), moment)
-                .map_err(|reason| anyhow!("grant refused: {reason:?}"))?;
+            let entry =
+                decide::command(account, &command, ContentHash(0), Facts::default(), moment)
+                    .map_err(|reason| anyhow!("grant refused: {reason:?}"))?;
             state.apply(&entry)?;
         }
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use domain::{EntryNumber, IdentityKey, Offset, Partition, RateLine, Topic, partition_of};
 use flow::Chain;
 use identity::{IdentityIndex, RunFolder, Search, Seen};
-use ledger::decide::{self, Charge, Moment};
+use ledger::decide::{self, Charge, Facts, Moment};
 use ledger::{Cause, Entry, PartitionState};
 use rating::Rating;
 use wire::Decoded;
@@ -103,8 +103,9 @@ fn grant_all(
             let command = grant(&name, "bench-grant");
             let content = wire::command_content(&command);
             let moment = moment(workload, state.next_number(), Topic::LedgerCommands, 0);
-            let entry = decide::command(state.account(&name), &command, content, moment)
-                .map_err(|reason| anyhow!("grant refused: {reason:?}"))?;
+            let entry =
+                decide::command(state.account(&name), &command, content, Facts::default(), moment)
+                    .map_err(|reason| anyhow!("grant refused: {reason:?}"))?;
             state.apply(&entry)?;
         }
     }
@@ -198,5 +199,7 @@ fn charge<'a>(workload: &Workload, decoded: Decoded<'a>, rating: Rating) -> Char
         credits: rating.credits,
         residual: rating.residual,
         resolves: None,
+        hold: None,
+        repays: true,
     }
 }

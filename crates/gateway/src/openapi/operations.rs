@@ -434,6 +434,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..write("/v1/keys/{id}", "Revoke a key", Body::None, &[(200, "Row", "Revoked.")])
     },
     Operation {
+        idempotent: false,
         about: "Signed after the Standard Webhooks convention. The secret is shown once.",
         ..write(
             "/v1/webhooks",

@@ -62,6 +62,14 @@ fn json_may_stand_before_and_after_the_command() {
 }
 
 #[test]
+fn a_webhooks_address_is_not_tallys() {
+    let cli = parse("tally --url http://a:1 webhook add https://b/hook").unwrap();
+    assert_eq!(cli.global.url.as_deref(), Some("http://a:1"));
+    let shown = format!("{:?}", cli.command);
+    assert!(shown.contains("https://b/hook"), "{shown}");
+}
+
+#[test]
 fn wrong_usage_is_refused() {
     for line in [
         "tally",

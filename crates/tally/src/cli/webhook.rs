@@ -33,6 +33,7 @@ pub(crate) enum Webhooks {
 
 #[derive(Args, Debug)]
 pub(crate) struct WebhookAdd {
+    #[arg(id = "endpoint", value_name = "URL")]
     pub(crate) url: String,
     /// A type of alerts, such as balance.low; again for several; all when not given
     #[arg(long = "events", value_name = "TYPE", value_delimiter = ',')]
