@@ -56,7 +56,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     drop(log);
     let kafka = Kafka::start(KafkaOptions::for_benchmarks())?;
     let folder = testkit::temp_dir()?;
-    let settings = KafkaSettings::single_broker(&kafka.bootstrap());
+    let settings = KafkaSettings::single_broker(kafka.bootstrap());
     let log: Arc<dyn EventLog> = Arc::new(KafkaLog::connect(settings)?);
     on("Kafka", (&log, &clickhouse, folder.path()), report)
 }

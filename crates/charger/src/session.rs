@@ -131,13 +131,18 @@ impl<'c> Session<'c> {
     fn poll(&mut self, lane: Lane, wait: Duration) -> Result<usize, ChargerError> {
         let prices = self.follower.prices();
         let owned = &mut self.owned;
+        let clock = &self.charger.clock;
         let polled = self.member.poll(lane, RECORDS_PER_POLL, wait, &mut |record| {
             let Some(Some(partition)) = owned.get_mut(record.at.partition.0 as usize) else {
                 return;
             };
-            if partition.halted.is_none()
-                && let Err(halt) = partition.core.take(&record, prices)
-            {
+            if partition.halted.is_some() {
+                return;
+            }
+            if lane == Lane::Priority {
+                partition.core.tell_time(clock.now());
+            }
+            if let Err(halt) = partition.core.take(&record, prices) {
                 partition.halted = Some(halt);
             }
         })?;

@@ -73,9 +73,11 @@ impl PartitionCore {
         {
             return Ok(self.refuse(Reason::UnknownHold, None, Balance::default()));
         }
-        if command.deadline.is_none_or(|deadline| deadline >= self.ledger_time) {
-            self.ensure_plan(&command.account, prices)?;
+        if command.deadline.is_some_and(|deadline| deadline < self.ledger_time.max(self.clock)) {
+            let now = self.state.account(&command.account).balance();
+            return Ok(self.refuse(Reason::Deadline, None, now));
         }
+        self.ensure_plan(&command.account, prices)?;
         let now = self.state.account(&command.account).balance();
         let decided = self.facts_for(command, original.as_ref(), prices).and_then(|facts| {
             let account = self.state.account(&command.account);

@@ -57,6 +57,9 @@ pub struct PartitionCore {
     batch: Batch,
     horizon: Horizon,
     ledger_time: Timestamp,
+    /// The clock, as it was last told: who asked before a deadline may be gone by now, however long
+    /// the command waited to be read.
+    clock: Timestamp,
     brake: Brake,
     outgoing: Outgoing,
     /// Bytes handed on since the last seal.
@@ -87,6 +90,7 @@ impl PartitionCore {
             batch: Batch::after(&progress),
             horizon: Horizon::new(ledger_time),
             ledger_time,
+            clock: Timestamp::ZERO,
             brake: Brake::new(settings.brake),
             outgoing: Outgoing::default(),
             flushed: 0,
@@ -116,6 +120,12 @@ impl PartitionCore {
 
     pub fn ledger_time(&self) -> Timestamp {
         self.ledger_time
+    }
+
+    /// Says what time it is, for the deadlines of commands. Nothing else looks at it, and what a
+    /// deadline refuses leaves no entry: the fold of the ledger is the same with any clock.
+    pub fn tell_time(&mut self, now: Timestamp) {
+        self.clock = now;
     }
 
     /// Ledger bytes decided since the last seal: they bound what one batch of a projection has.

@@ -190,6 +190,24 @@ fn a_request_to_a_hold_is_answered_the_same_after_the_holds_end() {
 }
 
 #[test]
+fn a_command_that_waited_past_its_deadline_is_refused_however_old_its_record() {
+    let mut desk = Desk::new(1);
+    desk.grant("g", 100, None);
+    desk.seal();
+    let deadline = desk.now.plus_micros(15_000_000);
+    desk.core.tell_time(deadline.plus_micros(1));
+    desk.command_until("h", reserve(10), deadline);
+    let (entries, seal) = desk.seal();
+    assert!(entries.is_empty(), "{entries:?}");
+    assert_eq!(seal.counts.get(Outcome::Refused), 1);
+    // Nothing was remembered: the same request in time is granted.
+    desk.core.tell_time(deadline);
+    desk.command_until("h", reserve(10), deadline);
+    let (entries, _) = desk.seal();
+    assert_eq!(entries[0].body.kind(), "hold_reserved");
+}
+
+#[test]
 fn a_hold_of_usage_is_priced_as_its_event_will_be() {
     let mut desk = Desk::new(1);
     desk.grant("g", 100, None);

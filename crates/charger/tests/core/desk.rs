@@ -132,12 +132,26 @@ impl Desk {
 
     /// A command; to a hold when `account` is empty.
     pub(crate) fn command(&mut self, account: &str, id: &str, body: CommandBody<'_>) {
+        self.send((account, id), body, None);
+    }
+
+    /// A command to the test's account that is not to be carried out after a time.
+    pub(crate) fn command_until(&mut self, id: &str, body: CommandBody<'_>, deadline: Timestamp) {
+        self.send(("acct_1", id), body, Some(deadline));
+    }
+
+    fn send(
+        &mut self,
+        (account, id): (&str, &str),
+        body: CommandBody<'_>,
+        deadline: Option<Timestamp>,
+    ) {
         let command = Command {
             account: Cow::Borrowed(account),
             id: Cow::Borrowed(id),
             actor: Cow::Borrowed("ann"),
             reason: Cow::Borrowed("order"),
-            deadline: None,
+            deadline,
             correlation: 7,
             within: Vec::new(),
             body,
