@@ -35,9 +35,12 @@ fn ledger_ends(log: &KafkaLog) -> anyhow::Result<Vec<i64>> {
         .collect()
 }
 
-/// How often a charger said that its partitions are another's.
+/// How often a charger said that its partitions are another's, or that what it had under way was
+/// refused: one that stood still while it gave partitions up in order is told no more than that.
 fn told(charger: &Service) -> anyhow::Result<usize> {
-    Ok(charger.logged("partitions lost")? + charger.logged("another charger took over")?)
+    Ok(charger.logged("partitions lost")?
+        + charger.logged("another charger took over")?
+        + charger.logged("commit aborted; going back to the ledger")?)
 }
 
 /// Whether the zombie was told again. A charger that ended by itself is started again, as a
