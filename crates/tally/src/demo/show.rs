@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::trace::{Intent, Line, SOURCE};
 use super::{Ingested, Told, program};
 use crate::cli;
+use crate::client::KEY_FILE;
 use crate::commands::explain::{ask, explanation};
 use crate::commands::status::{holds, verify_line};
 use crate::commands::{Context, answers, now, number, objects, text, warehouse};
@@ -87,7 +88,10 @@ impl Shown {
     ) -> Result<(), Failure> {
         match told.output.json {
             true => print(&format!("{}\n", self.json(running))),
-            false => print(&self.text(&running.addresses.api, &program(data))),
+            false => {
+                let key_file = running.folder().join(KEY_FILE).display().to_string();
+                print(&self.text(&running.addresses.api, (&program(data), &key_file)));
+            }
         }
         match holds(&self.verified) {
             true => Ok(()),
@@ -113,7 +117,7 @@ impl Shown {
         })
     }
 
-    fn text(&self, api: &str, program: &str) -> String {
+    fn text(&self, api: &str, reached_by: (&str, &str)) -> String {
         let mut out = String::new();
         let mut section = |title: &str, body: String| {
             out.push_str(&format!("\n── {title}\n\n{body}"));
@@ -132,7 +136,7 @@ impl Shown {
             explanation(&self.explained),
         );
         section("proof", format!("{}\n", verify_line(&self.verified)));
-        section("next, in another terminal", next_steps(api, program, &now().to_string()));
+        section("next, in another terminal", next_steps(api, reached_by, &now().to_string()));
         out
     }
 
@@ -227,7 +231,7 @@ fn example(lines: &[Line]) -> Option<String> {
 }
 
 /// Three things to type, with the current time in them: a fixed one would age out.
-fn next_steps(api: &str, program: &str, time: &str) -> String {
+fn next_steps(api: &str, (program, key_file): (&str, &str), time: &str) -> String {
     let event = |id: &str, input: &str| {
         format!(
             "{{\"specversion\":\"1.0\",\"type\":\"tally.usage.v1\",\"source\":\"/my/app\",\
@@ -238,8 +242,8 @@ fn next_steps(api: &str, program: &str, time: &str) -> String {
     };
     let curl = |id: &str, input: &str| {
         format!(
-            "curl -s {api}/v1/events -H 'Content-Type: application/cloudevents+json' -H 'Prefer: wait=5' \\\n    \
-             -d '{}'",
+            "curl -s {api}/v1/events -H \"Authorization: Bearer $(cat {key_file})\" \\\n    \
+             -H 'Content-Type: application/cloudevents+json' -H 'Prefer: wait=5' \\\n    -d '{}'",
             event(id, input)
         )
     };
@@ -261,7 +265,7 @@ mod tests {
     #[test]
     fn the_printed_events_are_what_they_say() {
         let time = "2026-11-20T12:00:00Z";
-        let steps = next_steps("http://127.0.0.1:1", "tally", time);
+        let steps = next_steps("http://127.0.0.1:1", ("tally", "operator.key"), time);
         let bodies: Vec<&str> = steps
             .lines()
             .filter_map(|line| line.trim().strip_prefix("-d '")?.strip_suffix('\''))
