@@ -34,6 +34,7 @@ mod server;
 mod settings;
 mod strict;
 mod tail;
+mod tls;
 
 pub use auth::{OperatorKeyError, Reach, RouteRow};
 pub use follower::FollowError;
@@ -41,3 +42,4 @@ pub use metrics::GatewayMetrics;
 pub use problem_types::{PROBLEM_TYPES, ProblemType};
 pub use server::{Gateway, GatewayError, route_table, serve};
 pub use settings::{BODY_BYTES_MAX, EVENTS_MAX, GatewaySettings, LINES_MAX};
+pub use tls::{TlsError, TlsSettings};

@@ -15,7 +15,7 @@ use axum::response::Response;
 use eventlog::EventLog;
 use prometheus::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use warehouse::Warehouse;
 
 use crate::GatewaySettings;
@@ -30,6 +30,7 @@ use crate::routes::{
     accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
     quote, rates, sql, status, usage, verify, webhooks,
 };
+use crate::tls::{TlsError, TlsListener};
 
 /// Why the gateway did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub enum GatewayError {
     OperatorKey(#[from] OperatorKeyError),
     #[error(transparent)]
     Webhooks(#[from] notifier::NoTls),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error(transparent)]
@@ -57,9 +60,10 @@ pub enum GatewayError {
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     stop: Arc<AtomicBool>,
-    ask_to_end: oneshot::Sender<()>,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    ask_to_end: watch::Sender<bool>,
+    servers: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -93,6 +97,11 @@ impl Gateway {
         let source = |source| GatewayError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(source)?;
         let address = listener.local_addr().map_err(source)?;
+        let tls = match &settings.tls {
+            Some(tls) => Some(TlsListener::bind(tls).await?),
+            None => None,
+        };
+        let tls_address = tls.as_ref().map(TlsListener::address);
         let app = Shared::new(Parts {
             log,
             warehouse,
@@ -103,16 +112,24 @@ impl Gateway {
             followed,
             webhook_sender,
         });
-        let (ask_to_end, asked) = oneshot::channel::<()>();
-        let service = axum::serve(listener, router(app)).with_graceful_shutdown(async {
-            // A handle that is gone asks for nothing.
-            if asked.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
-        let server = tokio::spawn(service.into_future());
-        tracing::info!(%address, "the gateway listens");
-        Ok(Self { address, stop, ask_to_end, server, threads: vec![following, append_thread] })
+        let (ask_to_end, asked) = watch::channel(false);
+        let router = router(app);
+        let mut servers = Vec::new();
+        if let Some(tls) = tls {
+            let service = axum::serve(tls, router.clone());
+            let service = service.with_graceful_shutdown(until_asked(asked.clone()));
+            servers.push(tokio::spawn(service.into_future()));
+        }
+        let service = axum::serve(listener, router).with_graceful_shutdown(until_asked(asked));
+        servers.push(tokio::spawn(service.into_future()));
+        tracing::info!(%address, ?tls_address, "the gateway listens");
+        let threads = vec![following, append_thread];
+        Ok(Self { address, tls_address, stop, ask_to_end, servers, threads })
+    }
+
+    /// Where it listens for TLS, if it does.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Where it listens.
@@ -126,8 +143,10 @@ impl Gateway {
     /// What went wrong while serving.
     pub async fn shutdown(self) -> Result<(), GatewayError> {
         // An end that came by itself is seen below.
-        self.ask_to_end.send(()).unwrap_or_default();
-        self.server.await.map_err(|_| GatewayError::Panicked)?.map_err(GatewayError::Serve)?;
+        self.ask_to_end.send(true).unwrap_or_default();
+        for server in self.servers {
+            server.await.map_err(|_| GatewayError::Panicked)?.map_err(GatewayError::Serve)?;
+        }
         self.stop.store(true, Ordering::Relaxed);
         let threads = self.threads;
         tokio::task::spawn_blocking(move || {
@@ -136,6 +155,13 @@ impl Gateway {
         .await
         .map_err(|_| GatewayError::Panicked)?
         .map_err(|()| GatewayError::Panicked)
+    }
+}
+
+/// A handle that is gone asks for nothing.
+async fn until_asked(mut asked: watch::Receiver<bool>) {
+    if asked.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -24,6 +24,8 @@ pub struct GatewaySettings {
     pub operator_key_file: Option<PathBuf>,
     /// Whether webhooks may be at private and local addresses: on one's own machine.
     pub allow_private_webhooks: bool,
+    /// The same API over TLS, beside the plain listener.
+    pub tls: Option<crate::TlsSettings>,
     /// How long a command waits for its reply.
     pub command_patience: Duration,
     /// How long publishing waits for every partition to take the version into use.
@@ -40,6 +42,7 @@ impl GatewaySettings {
             partitions,
             log_name: "embedded",
             operator_key_file: None,
+            tls: None,
             allow_private_webhooks: false,
             command_patience: Duration::from_secs(15),
             adoption_patience: Duration::from_secs(30),

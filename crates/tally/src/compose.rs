@@ -2,7 +2,7 @@
 //! and stop. The only place that knows them all.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use clickhouse_server::{Launcher, Server};
 use domain::Topic;
 use eventlog::{EventLog, LogError, TopicSpec};
 use fetch::Engine;
-use gateway::{Gateway, GatewayError, GatewaySettings};
+use gateway::{Gateway, GatewayError, GatewaySettings, TlsSettings};
 use notifier::{Notifier, NotifierMetrics, NotifierSettings};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use prometheus::Registry;
@@ -255,6 +255,23 @@ pub(crate) fn allow_private_webhooks(
     otherwise: bool,
 ) -> Result<bool, Failure> {
     Ok(settings.parsed("webhooks.allow_private", "true or false")?.unwrap_or(otherwise))
+}
+
+/// Where the API is served over TLS as well, when the settings say so.
+pub(crate) fn tls(settings: &Settings) -> Result<Option<TlsSettings>, Failure> {
+    let listen = settings.parsed("gateway.tls_listen", "an address and a port")?;
+    let file = |name: &str| settings.text(name).map(PathBuf::from);
+    match (listen, file("gateway.tls_certificate_file"), file("gateway.tls_key_file")) {
+        (None, None, None) => Ok(None),
+        (Some(listen), Some(certificate_file), Some(key_file)) => {
+            Ok(Some(TlsSettings { listen, certificate_file, key_file }))
+        }
+        _ => Err(Failure::Usage(
+            "TLS wants all of gateway.tls_listen, gateway.tls_certificate_file and \
+             gateway.tls_key_file"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Starts the notifier in a thread of its own.

@@ -93,6 +93,7 @@ pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Resu
                 allow_private_webhooks: compose::allow_private_webhooks(settings, false)?,
                 log_name: "kafka",
                 operator_key_file: settings.text("gateway.operator_key_file").map(PathBuf::from),
+                tls: compose::tls(settings)?,
                 ..GatewaySettings::new(partitions)
             };
             gateway =

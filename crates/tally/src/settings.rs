@@ -48,6 +48,12 @@ pub(crate) const KEYS: &[Key] = &[
         "gateway.operator_key_file",
         "where `run gateway` writes the first operator key, when there is none yet",
     ),
+    key(
+        "gateway.tls_listen",
+        "address and port at which the API is served over TLS as well; commands and health stay at `listen`",
+    ),
+    key("gateway.tls_certificate_file", "PEM: its certificate, then those that signed it"),
+    key("gateway.tls_key_file", "PEM: the certificate's private key"),
     key("clickhouse.url", "a ClickHouse to use instead of the embedded one"),
     key("clickhouse.user", "its user"),
     key("clickhouse.password", "its password; better in password_file or the environment"),

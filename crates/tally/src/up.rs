@@ -91,6 +91,7 @@ impl Running {
             listen,
             allow_private_webhooks,
             operator_key_file: Some(folder.operator_key()),
+            tls: compose::tls(settings)?,
             ..GatewaySettings::new(partitions)
         };
         let gateway = compose::start_gateway(&runtime, log, warehouse, api, registry.clone())?;

@@ -85,7 +85,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     // `tally run` answers /metrics and /healthz for services that have no API.
     ("axum", &["gateway", "tally"]),
     // One TLS stack, for what leaves the deployment.
-    ("tokio-rustls", &["notifier"]),
+    ("tokio-rustls", &["gateway", "notifier"]),
     // Errors are types; `anyhow` is for a program's last line.
     ("anyhow", &["tally", "bench", "simulator", "e2e"]),
 ];

@@ -11,5 +11,6 @@ mod keys;
 mod reading;
 mod refusals;
 mod tally;
+mod tls;
 mod webhooks;
 mod writing;

@@ -1,5 +1,6 @@
 //! A whole tally in this process, and a client for it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use charger::{Charger, ChargerMetrics, ChargerSettings, SystemClock};
 use domain::{Timestamp, Topic};
 use eventlog::{EmbeddedLog, EventLog, TopicSpec};
-use gateway::{Gateway, GatewayError, GatewaySettings};
+use gateway::{Gateway, GatewayError, GatewaySettings, TlsSettings};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use prometheus::Registry;
 use reqwest::Method;
@@ -95,8 +96,14 @@ impl Tally {
         threads.push(std::thread::spawn(move || projector.run(&stopping).unwrap()));
         let warehouse = Arc::new(warehouse);
         let key_file = folder.path().join("operator.key");
+        let pem = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name);
         let settings = GatewaySettings {
             operator_key_file: Some(key_file.clone()),
+            tls: Some(TlsSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                certificate_file: pem("certificate.pem"),
+                key_file: pem("key.pem"),
+            }),
             allow_private_webhooks: true,
             ..GatewaySettings::new(PARTITIONS)
         };
@@ -108,6 +115,11 @@ impl Tally {
         let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
         let gateway = Some(gateway);
         Self { log, warehouse, runtime, gateway, stop, threads, url, client, key, folder }
+    }
+
+    /// Where the same API is served over TLS.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.gateway.as_ref().unwrap().tls_address().unwrap()
     }
 
     /// As the operator.
