@@ -8,6 +8,7 @@ mod amount;
 mod identity;
 mod ids;
 pub mod limits;
+mod nearest;
 mod partition;
 mod pools;
 mod rated;
@@ -21,6 +22,7 @@ pub use ids::{
     CatalogueId, Currency, EntryNumber, LotId, Offset, Partition, RuleId, Sequence, Topic,
     TopicPartition,
 };
+pub use nearest::{nearest, suggestion};
 pub use partition::{murmur2, partition_of};
 pub use pools::{ALL_POOLS, Pool, Pools, Side};
 pub use rated::{CostStatus, PriceRef, RateLine};

@@ -96,7 +96,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    RecordTooLarge "record_too_large" DeadLetter "the record is larger than 262,144 bytes";
+    RecordTooLarge "record_too_large" DeadLetter "the record is larger than 262,144 bytes (a command: 1 MiB)";
     UnsupportedFraming "unsupported_framing" DeadLetter "the first bytes are neither JSON ({) nor Avro single-object encoding (C3 01)";
     UnknownSchema "unknown_schema" DeadLetter "the Avro fingerprint is none that tally knows";
     InvalidAvro "invalid_avro" DeadLetter "the Avro body is cut short or malformed";

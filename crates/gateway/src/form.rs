@@ -10,7 +10,6 @@ use axum::http::request::Parts;
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::nearest::nearest;
 use crate::problem::Problem;
 
 /// How much of a name that is not known is shown.
@@ -232,8 +231,7 @@ impl Params {
 }
 
 fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str>) -> Problem {
-    let near =
-        nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let near = domain::suggestion(name, known);
     let detail = format!("there is no {what} `{}` here{near}", shown(name));
     Problem::bad_request("unknown_field", detail)
 }

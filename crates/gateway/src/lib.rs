@@ -25,7 +25,6 @@ mod form;
 mod freshness;
 mod items;
 mod metrics;
-mod nearest;
 pub mod openapi;
 mod problem;
 mod problem_types;

@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use domain::{CatalogueId, ContentHash, Currency, RuleId, Timestamp};
+use domain::{CatalogueId, ContentHash, Currency, PriceRef, RuleId, Timestamp, suggestion};
 
 use crate::document::{
     Body, ChargeForm, Document, DocumentError, DocumentFault, Key, Kind, Plan, Price, PriceBook,
-    RateCard, Rule, suggestion,
+    RateCard, Rule,
 };
 use crate::pattern::Pattern;
 use crate::view::{View, views};
-use domain::PriceRef;
 
 /// Service tiers that vendors have; price books may name further ones.
 const COMMON_TIERS: &[&str] = &["standard", "batch", "flex", "priority", "scale"];

@@ -13,7 +13,6 @@ mod folder;
 mod kafka;
 mod logging;
 mod metrics_server;
-mod nearest;
 mod output;
 mod service;
 mod settings;

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::failure::Failure;
-use crate::nearest::nearest;
 
 /// One thing that can be set.
 #[derive(Debug)]
@@ -181,7 +180,8 @@ impl Settings {
         let known: Vec<String> = KEYS.iter().map(|key| variable_of(key.name)).collect();
         // What they all begin with says nothing about how near they are.
         let tails = known.iter().filter_map(|known| known.strip_prefix(ENVIRONMENT_PREFIX));
-        match nearest(variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(variable), tails) {
+        match domain::nearest(variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(variable), tails)
+        {
             Some(near) => Err(usage(format!(
                 "there is no setting {variable}; did you mean {ENVIRONMENT_PREFIX}{near}?"
             ))),
@@ -291,7 +291,7 @@ fn is_section(name: &str) -> bool {
 fn suggestion(name: &str) -> String {
     let sections = KEYS.iter().filter_map(|key| Some(key.name.split_once('.')?.0));
     let names = KEYS.iter().map(|key| key.name).chain(sections).chain([PROPERTIES]);
-    match nearest(name, names) {
+    match domain::nearest(name, names) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => "; `tally settings` lists them".to_owned(),
     }

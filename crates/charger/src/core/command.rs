@@ -111,7 +111,7 @@ impl PartitionCore {
         facts.original = original;
         match &command.body {
             CommandBody::AssignPlan { plan, .. } => {
-                facts.other = terms_at(prices, plan, self.ledger_time);
+                facts.wanted = terms_at(prices, plan, self.ledger_time);
             }
             CommandBody::Reserve(reserve) => {
                 if let Want::Usage(usage) = &reserve.want {

@@ -52,7 +52,7 @@ pub(super) fn facts_of_timer<'c>(
     let next = current.scheduled.as_ref().unwrap_or(&current.plan);
     Facts {
         plan: terms_at(prices, next, due),
-        other: terms_of(prices, current.version),
+        begun_under: terms_of(prices, current.version),
         ..Facts::default()
     }
 }

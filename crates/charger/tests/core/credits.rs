@@ -225,6 +225,23 @@ fn a_hold_of_usage_is_priced_as_its_event_will_be() {
 }
 
 #[test]
+fn a_hold_of_what_costs_nothing_is_granted_below_zero_too() {
+    let mut desk = Desk::new(1);
+    desk.usage(&event("spent", NOON, 1_000));
+    let usage = event("estimate", NOON, 0);
+    let body = CommandBody::Reserve(Box::new(Reserve {
+        want: Want::Usage(Cow::Borrowed(usage.as_bytes())),
+        scope: Scope::default(),
+        expires_in_micros: 60_000_000,
+        shrink: false,
+    }));
+    desk.command("acct_1", "h", body);
+    let (entries, _) = desk.seal();
+    assert!(entries[0].after.available().is_negative());
+    assert_eq!(entries[1].body.kind(), "hold_reserved");
+}
+
+#[test]
 fn an_unknown_account_gets_the_default_plan_with_its_first_input() {
     let mut desk = Desk::new(1);
     desk.prices.fold(Offset(2), &version(DocumentKind::Plan, PLAN)).unwrap();

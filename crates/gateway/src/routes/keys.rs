@@ -12,6 +12,7 @@ use wire::{AccessChange, AccessRecord, KeyCreated, Replaced};
 use crate::app::{App, now};
 use crate::auth::{self, Asker};
 use crate::body;
+use crate::command;
 use crate::form::{Form, Params, missing};
 use crate::problem::Problem;
 
@@ -109,15 +110,9 @@ pub(crate) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     Ok(super::json(StatusCode::OK, &json!({ "keys": rows })))
 }
 
-pub(crate) async fn rotate(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    asker: Asker,
-    headers: HeaderMap,
-    body: axum::body::Body,
-) -> Result<Response, Problem> {
-    let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
-    let mut form = if body.is_empty() { Form::default() } else { Form::parse(&body)? };
+/// How long what a rotation replaces stays valid.
+pub(crate) async fn overlap(headers: &HeaderMap, body: axum::body::Body) -> Result<u64, Problem> {
+    let mut form = command::form(headers, body).await?;
     let overlap_s: u64 =
         form.number("overlap_s", "a whole number of seconds")?.unwrap_or(OVERLAP_S);
     form.finish()?;
@@ -127,6 +122,17 @@ pub(crate) async fn rotate(
             .field("overlap_s")
             .value(&overlap_s.to_string()));
     }
+    Ok(overlap_s)
+}
+
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    asker: Asker,
+    headers: HeaderMap,
+    body: axum::body::Body,
+) -> Result<Response, Problem> {
+    let overlap_s = overlap(&headers, body).await?;
     let changing = app.key_changes.lock().await;
     let now = now();
     let access = app.followed.keyring().access();

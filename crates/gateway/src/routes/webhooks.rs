@@ -30,8 +30,6 @@ const BODY_BYTES_MAX: usize = 512 * 1024;
 const NAME_BYTES_MAX: usize = 256;
 /// Each has its own queue and its own requests under way.
 const WEBHOOKS_MAX: usize = 100;
-const OVERLAP_S: u64 = 24 * 3_600;
-const OVERLAP_S_MAX: u64 = 30 * 24 * 3_600;
 const LIST: &str = "a list of strings";
 
 pub(crate) async fn create(
@@ -108,17 +106,7 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
-    let body = body::read(&headers, body, BODY_BYTES_MAX).await?;
-    let mut form = if body.is_empty() { Form::default() } else { Form::parse(&body)? };
-    let overlap_s: u64 =
-        form.number("overlap_s", "a whole number of seconds")?.unwrap_or(OVERLAP_S);
-    form.finish()?;
-    if overlap_s > OVERLAP_S_MAX {
-        let detail = "an overlap lasts at most 30 days, 2592000 seconds";
-        return Err(Problem::bad_request("bad_value", detail)
-            .field("overlap_s")
-            .value(&overlap_s.to_string()));
-    }
+    let overlap_s = super::keys::overlap(&headers, body).await?;
     let changing = app.key_changes.lock().await;
     let access = app.followed.keyring().access();
     let webhook = find(&access, &id)?;

@@ -39,16 +39,13 @@ pub(super) fn reserve<'a>(
     if account.holds().len() >= HOLDS_MAX {
         return Err(Reason::TooManyHolds);
     }
-    let tightest = tightest(account, reserve, facts, now);
-    let granted = match &tightest {
-        Some(room) if room.available < asked && !reserve.shrink => None,
-        Some(room) if room.available < asked => {
-            room.available.is_positive().then_some(room.available)
-        }
-        Some(_) | None => Some(asked),
-    };
-    match (granted, tightest) {
-        (None, Some(room)) => {
+    // What costs nothing is never short, however far below zero the balance is.
+    let short = tightest(account, reserve, facts, now)
+        .filter(|room| asked.is_positive() && room.available < asked);
+    let amount = match short {
+        None => asked,
+        Some(room) if reserve.shrink && room.available.is_positive() => room.available,
+        Some(room) => {
             let refused = HoldRefused {
                 by,
                 scope: reserve.scope.clone(),
@@ -58,25 +55,22 @@ pub(super) fn reserve<'a>(
                 available: room.available,
                 resets_at: room.resets_at,
             };
-            Ok((account.balance(), Body::HoldRefused(Box::new(refused))))
+            return Ok((account.balance(), Body::HoldRefused(Box::new(refused))));
         }
-        (granted, _) => {
-            let amount = granted.unwrap_or(asked);
-            let (earmarks, beyond) = earmark(account, amount);
-            let mut after = account.balance();
-            after.held += amount;
-            let reserved = HoldReserved {
-                by,
-                scope: reserve.scope.clone(),
-                asked,
-                amount,
-                earmarks,
-                beyond,
-                expires_at: now.plus_micros(lasts),
-            };
-            Ok((after, Body::HoldReserved(Box::new(reserved))))
-        }
-    }
+    };
+    let (earmarks, beyond) = earmark(account, amount);
+    let mut after = account.balance();
+    after.held += amount;
+    let reserved = HoldReserved {
+        by,
+        scope: reserve.scope.clone(),
+        asked,
+        amount,
+        earmarks,
+        beyond,
+        expires_at: now.plus_micros(lasts),
+    };
+    Ok((after, Body::HoldReserved(Box::new(reserved))))
 }
 
 /// What one limit leaves.

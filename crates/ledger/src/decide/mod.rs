@@ -32,9 +32,11 @@ pub struct Moment {
 pub struct Facts<'c> {
     /// The account's plan, as it is in force now.
     pub plan: Option<PlanTerms<'c>>,
-    /// The plan that the period was begun under, at a renewal; the plan that is asked for, in an
-    /// assignment.
-    pub other: Option<PlanTerms<'c>>,
+    /// The plan that is asked for, in an assignment.
+    pub wanted: Option<PlanTerms<'c>>,
+    /// The plan that the ending period was begun under, at a renewal; `plan` is then the one that the
+    /// next begins under.
+    pub begun_under: Option<PlanTerms<'c>>,
     /// What a hold of usage would cost.
     pub estimate: Option<Credits>,
     /// The entry that is to be reversed, read from its record.

@@ -22,7 +22,7 @@ pub(super) fn assign<'a>(
     by: ByHand<'a>,
     now: Timestamp,
 ) -> Result<(Balance, Body<'a>), Reason> {
-    let wanted = facts.other.ok_or(Reason::UnknownPlan)?;
+    let wanted = facts.wanted.ok_or(Reason::UnknownPlan)?;
     let Some(current) = account.plan() else {
         return Ok(begin(account, wanted, Beginning::at(now, Some(by))));
     };
@@ -238,12 +238,12 @@ fn open(
 }
 
 /// The period ends. What may be rolled over is moved first, lot by lot; then the next period begins.
-/// `facts.other` is the plan that the period was begun under, `facts.plan` the one that the next
+/// `facts.begun_under` is the plan that the period was begun under, `facts.plan` the one that the next
 /// begins under.
 pub(super) fn renew(account: &Account, facts: Facts<'_>) -> Option<(Balance, Body<'static>)> {
     let current = account.plan()?;
     let period = current.period?;
-    if let Some((rolled, in_grace)) = roll_over(account, current, facts.other, period) {
+    if let Some((rolled, in_grace)) = roll_over(account, current, facts.begun_under, period) {
         let mut after = account.balance();
         if in_grace {
             after.in_grace -= rolled.credits;
@@ -265,7 +265,7 @@ pub(super) fn renew(account: &Account, facts: Facts<'_>) -> Option<(Balance, Bod
         };
         return Some((account.balance(), Body::PlanRenewed(Box::new(renewed))));
     };
-    let before = facts.other.and_then(|plan| plan.allowance);
+    let before = facts.begun_under.and_then(|plan| plan.allowance);
     let goes_on = !current.trial
         && before
             .is_some_and(|before| next.allowance.is_some_and(|next| next.same_periods(&before)));
@@ -276,7 +276,7 @@ pub(super) fn renew(account: &Account, facts: Facts<'_>) -> Option<(Balance, Bod
         Window { start: period.end, end: window.end }
     });
     let mut after = account.balance();
-    let billed = bill(account, facts.other);
+    let billed = bill(account, facts.begun_under);
     if let Some(billed) = &billed {
         after.overage -= billed.credits;
         after.settled += billed.credits;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a due timer does. `None` when its subject has moved on meanwhile. At a renewal
-/// `facts.other` is the plan that the period was begun under, and `facts.plan` the one that the next
+/// `facts.begun_under` is the plan that the period was begun under, and `facts.plan` the one that the next
 /// period begins under.
 pub fn timer(
     account: &Account,

@@ -100,7 +100,7 @@ impl World {
         };
         let mut facts = Facts { estimate, ..self.facts(account) };
         match &command.body {
-            CommandBody::AssignPlan { plan, .. } => facts.other = self.terms(plan),
+            CommandBody::AssignPlan { plan, .. } => facts.wanted = self.terms(plan),
             CommandBody::Reverse { entry, .. } => {
                 facts.original = self.entries.iter().find(|other| other.number == *entry);
             }
@@ -173,7 +173,7 @@ impl World {
             let mut facts = self.facts(&timer.account);
             if let (TimerKind::Renew, Some(current)) = (timer.kind, account.plan()) {
                 facts.plan = self.terms(current.scheduled.as_ref().unwrap_or(&current.plan));
-                facts.other = self.terms_of(current.version);
+                facts.begun_under = self.terms_of(current.version);
             }
             let entry = decide::timer(account, &timer.account, timer.kind, facts, moment).unwrap();
             self.take(entry);

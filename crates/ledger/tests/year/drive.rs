@@ -169,7 +169,7 @@ impl<'l> Year<'l> {
             let mut facts = Facts { plan: one.named(&current.plan), ..Facts::default() };
             if timer.kind == TimerKind::Renew {
                 facts.plan = one.named(current.scheduled.as_ref().unwrap_or(&current.plan));
-                facts.other = Some(one.terms(current.version.0 as usize));
+                facts.begun_under = Some(one.terms(current.version.0 as usize));
             }
             let entry = decide::timer(account, &timer.account, timer.kind, facts, moment).unwrap();
             self.take(entry);
@@ -209,7 +209,7 @@ impl<'l> Year<'l> {
         let plan = account.plan().and_then(|plan| one.named(&plan.plan));
         let mut facts = Facts { plan, ..Facts::default() };
         if let CommandBody::AssignPlan { plan, .. } = &body {
-            facts.other = one.named(plan);
+            facts.wanted = one.named(plan);
         }
         let command = Command {
             account: Cow::Owned(name.to_owned()),

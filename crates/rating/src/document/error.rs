@@ -96,51 +96,9 @@ impl fmt::Display for DocumentError {
     }
 }
 
-/// The candidate nearest to a misspelt word, when one is near at all.
-pub(crate) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
-    let reach = word.chars().count().max(4) / 2;
-    candidates
-        .into_iter()
-        .map(|candidate| (edit_distance(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= reach)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// `; did you mean …?`, or nothing.
-pub(crate) fn suggestion<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
-    nearest(word, candidates).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
-}
-
-/// Levenshtein's distance, two rows at a time.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (above, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (left, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[left + 1];
-            row[left + 1] = replaced.min(diagonal + 1).min(row[left] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_the_nearest_neighbour_and_nothing_far() {
-        assert_eq!(nearest("modle", ["model", "meter", "provider"]), Some("model"));
-        assert_eq!(nearest("rules", ["rule", "currency"]), Some("rule"));
-        assert_eq!(nearest("zzzzzz", ["rule", "currency"]), None);
-    }
 
     #[test]
     fn codes_are_unique() {

@@ -1,9 +1,9 @@
 //! Reading TOML tables strictly: every key is known, every value has its type.
 
-use domain::{Credits, Currency, Money, Pool, Timestamp};
+use domain::{Credits, Currency, Money, Pool, Timestamp, suggestion};
 use toml::{Table, Value};
 
-use super::error::{DocumentError, DocumentFault, suggestion};
+use super::error::{DocumentError, DocumentFault};
 use crate::decimal::Decimal;
 use crate::pattern::{Pattern, Patterns};
 

@@ -18,7 +18,6 @@ use domain::{ContentHash, Timestamp};
 use toml::{Table, Value};
 
 pub use defaults::Defaults;
-pub(crate) use error::suggestion;
 pub use error::{DocumentError, DocumentFault};
 pub use plan::{Allowance, Anchor, OnExhausted, Overage, Plan, PlanPrice, Rollover, Trial};
 pub(crate) use price_book::{Condition, ModelRows};

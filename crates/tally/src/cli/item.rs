@@ -7,8 +7,6 @@ use clap::{ArgGroup, Args};
 use domain::{ALL_POOLS, Pool};
 use serde_json::{Map, Value, json};
 
-use crate::nearest::nearest;
-
 /// One item of usage that has not happened yet, as the API takes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item(pub(crate) Map<String, Value>);
@@ -144,7 +142,7 @@ fn unknown(name: &str) -> String {
         .chain([QUANTITY, "attributes.NAME"])
         .chain(pools)
         .collect();
-    match nearest(name, known.iter().copied()) {
+    match domain::nearest(name, known.iter().copied()) {
         Some(near) => format!("there is no {name:?} in an item; is it {near:?}?"),
         None => format!("there is no {name:?} in an item; there are {}", known.join(", ")),
     }

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::values::Seconds;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// Make a key, and show it once
@@ -75,7 +77,7 @@ pub(crate) struct KeyRotate {
     pub(crate) id: String,
     /// How long the old key stays valid: 90s, 30m, 24h, 7d
     #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub(crate) overlap: String,
+    pub(crate) overlap: Seconds,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::values::Seconds;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Webhooks {
     /// Send alerts to a URL from now on, and show its secret once
@@ -58,7 +60,7 @@ pub(crate) struct WebhookRotate {
     pub(crate) id: String,
     /// How long the old secret signs as well: 90s, 30m, 24h, 7d
     #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub(crate) overlap: String,
+    pub(crate) overlap: Seconds,
 }
 
 #[derive(Args, Debug)]

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::seconds;
 use super::{Context, number, text};
 use crate::cli::{WebhookAdd, WebhookDeliveries, WebhookRotate, Webhooks};
 use crate::client::segment;
@@ -41,11 +40,8 @@ fn add(context: &Context, added: &WebhookAdd) -> Result<(), Failure> {
 }
 
 fn rotate(context: &Context, webhook: &WebhookRotate) -> Result<(), Failure> {
-    let overlap_s = seconds(&webhook.overlap).ok_or_else(|| {
-        Failure::Usage(format!("--overlap {:?}: a number and a unit, such as 24h", webhook.overlap))
-    })?;
     let path = format!("{}/rotate", at(&webhook.id));
-    let answer = context.client.post(&path, &json!({"overlap_s": overlap_s}))?;
+    let answer = context.client.post(&path, &json!({"overlap_s": webhook.overlap.0}))?;
     context.output.answer(&answer, || with_secret(&answer));
     Ok(())
 }
