@@ -23,16 +23,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
     // Files.
-    ("identity", &["domain"]),
+    ("identity", &["domain", "sabotage"]),
     ("eventlog", &["domain"]),
     // The two servers that we talk to, one crate each.
-    ("eventlog-kafka", &["domain", "eventlog"]),
-    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "subprocess"]),
+    ("eventlog-kafka", &["domain", "eventlog", "sabotage"]),
+    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "sabotage", "subprocess"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
     ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
-    ("charger", &["catalog", "domain", "eventlog", "flow", "identity", "ledger", "rating", "wire"]),
+    ("charger", &[
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "rating", "sabotage", "wire",
+    ]),
     ("projector", &[
-        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
+        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "sabotage", "warehouse",
+        "wire",
     ]),
     // Its sender and its fold of deliveries serve the API as well.
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
@@ -53,7 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
         "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
-        "replay", "wire",
+        "replay", "sabotage", "wire",
     ]),
     // Measures the real thing, on real servers.
     ("bench", &[
@@ -63,10 +66,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Everything together, killed again and again.
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
-        "gateway", "projection", "projector", "rating", "replay", "subprocess", "testkit", "warehouse", "wire",
+        "gateway", "projection", "projector", "rating", "replay", "sabotage", "subprocess", "testkit", "warehouse",
+        "wire",
     ]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
     ("subprocess", &[]),
+    // Breaks and kill points: nothing, in a shipped build.
+    ("sabotage", &[]),
     ("fetch", &[]),
     ("clickhouse-server", &["subprocess"]),
     ("testkit", &["clickhouse-server", "fetch", "subprocess"]),
