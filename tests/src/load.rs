@@ -156,7 +156,7 @@ impl Planner {
             // Some begin or end while the load runs.
             let (effective, expires) = match account % 4 {
                 0 => (None, Some(now.plus_micros(40 * SECOND))),
-                1 => (Some(now.plus_micros(10 * SECOND)), None),
+                1 => (Some(now.plus_micros(5 * SECOND)), None),
                 2 => (None, Some(now.plus_micros(90 * DAY))),
                 _ => (None, None),
             };

@@ -24,7 +24,7 @@ const SHORT_EVENTS: usize = 2_500;
 const SHORT_WITHIN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A broken build need not come to rest.
-const BROKEN_PATIENCE: Duration = Duration::from_secs(15);
+const BROKEN_PATIENCE: Duration = Duration::from_secs(12);
 /// Two scenes at a time: most of a scene is waiting.
 const LANES: usize = 2;
 const ROUND_EVENTS_MAX: usize = 150_000;

@@ -5,6 +5,8 @@ mod processes;
 mod servers;
 mod state;
 
+use std::time::Duration;
+
 use sabotage::Break;
 
 use super::ground::Disk;
@@ -46,6 +48,8 @@ pub struct Class {
     pub steps_clocks: bool,
     /// Snapshots after every few inputs.
     pub many_snapshots: bool,
+    /// A hung transaction is given up by the broker after this.
+    pub transaction_timeout: Duration,
 }
 
 impl Class {
@@ -70,6 +74,7 @@ impl Class {
             keeps_places: false,
             steps_clocks: false,
             many_snapshots: false,
+            transaction_timeout: Duration::from_secs(3),
         }
     }
 
@@ -125,6 +130,7 @@ pub static CLASSES: &[Class] = &[
     },
     Class {
         way: Way::KafkaProxy,
+        transaction_timeout: Duration::from_millis(1_500),
         ..Class::new(
             "kafka-requests",
             "commits' requests delayed, lost, and their answers lost",
@@ -178,6 +184,8 @@ pub static CLASSES: &[Class] = &[
     Class {
         disk: Disk::Log,
         proof_simulated: true,
+        // A broker that could not write may take a static member for the one that it knew before.
+        services_may_end: true,
         ..Class::new(
             "log-disk-full",
             "the broker's disk is full",

@@ -84,7 +84,7 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
 }
 
 fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration)> {
-    scene.wait_for_work(Duration::from_secs(60))?;
+    scene.wait_until_under_way()?;
     while scene.faults < scene.wanted.faults {
         (scene.class.inject)(scene)?;
         scene.faults += 1;

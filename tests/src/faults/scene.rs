@@ -26,8 +26,8 @@ use crate::tables::Tables;
 use crate::truth::Pricing;
 
 pub const PARTITIONS: u32 = 4;
-/// Transactions of the faults' services: a hung one is given up soon.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// Until something that must happen soon has happened.
+const PATIENCE: Duration = Duration::from_secs(60);
 const CHARGERS: [&str; 3] = ["charger-0", "charger-1", "charger-2"];
 const PROJECTORS: [&str; 2] = ["projector-0", "projector-1"];
 
@@ -151,7 +151,7 @@ impl<'g> Scene<'g> {
     fn kafka(&mut self) -> KafkaTerms {
         KafkaTerms {
             prefix: format!("{}.", self.name),
-            transaction_timeout: TRANSACTION_TIMEOUT,
+            transaction_timeout: self.class.transaction_timeout,
             // A restarted replica may or may not keep its place in the group.
             static_membership: self.class.keeps_places || self.random.per_mille(500),
             ..KafkaTerms::quick(match self.class.way {
@@ -232,6 +232,14 @@ impl<'g> Scene<'g> {
     pub fn wait(
         &mut self,
         what: &str,
+        holds: impl FnMut(&mut Self) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        self.wait_for(what, PATIENCE.min(self.wanted.patience), holds)
+    }
+
+    fn wait_for(
+        &mut self,
+        what: &str,
         patience: Duration,
         mut holds: impl FnMut(&mut Self) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
@@ -278,10 +286,29 @@ impl<'g> Scene<'g> {
     ///
     /// # Errors
     /// When nobody works.
-    pub fn wait_for_work(&mut self, patience: Duration) -> anyhow::Result<()> {
-        let before = self.ledger_ends()?;
-        self.wait("nobody works", patience, |scene| {
-            Ok(scene.ledger_ends().is_ok_and(|ends| ends > before))
+    pub fn wait_for_work(&mut self) -> anyhow::Result<()> {
+        let mut before = None;
+        self.wait("nobody works", |scene| {
+            // A broker that has just come back may not answer yet.
+            let Ok(ends) = scene.ledger_ends() else { return Ok(false) };
+            match &before {
+                Some(before) => Ok(ends > *before),
+                None => {
+                    before = Some(ends);
+                    Ok(false)
+                }
+            }
+        })
+    }
+
+    /// Waits until everybody works: the ledger grows, and ClickHouse has some of it.
+    ///
+    /// # Errors
+    /// When somebody does not.
+    pub fn wait_until_under_way(&mut self) -> anyhow::Result<()> {
+        self.wait_for_work()?;
+        self.wait("ClickHouse stays empty", |scene| {
+            Ok(scene.tables.number("count()", "ledger_entries")? > 0)
         })
     }
 
@@ -308,7 +335,8 @@ impl<'g> Scene<'g> {
     /// When it does not come to rest.
     pub fn come_to_rest(&mut self) -> anyhow::Result<Duration> {
         let patience = self.wanted.patience;
-        self.wait("the load is not through", patience.max(self.wanted.within * 3), |scene| {
+        let sending = PATIENCE + self.wanted.within * 3;
+        self.wait_for("the load is not through", sending, |scene| {
             Ok(scene.feeder()?.is_through())
         })?;
         let started = Instant::now();
@@ -316,7 +344,7 @@ impl<'g> Scene<'g> {
             feeder.finish()?;
         }
         let unrated = self.unrated;
-        self.wait("the charger is not through", patience, |scene| {
+        self.wait_for("the charger is not through", patience, |scene| {
             match scene.tail.is_drained(scene.log.as_ref(), unrated) {
                 // The broker has just come back.
                 Err(error) if is_passing(&error) => Ok(false),
@@ -324,7 +352,9 @@ impl<'g> Scene<'g> {
             }
         })?;
         let goal = reached(&self.tail);
-        self.wait("the projector is not through", patience, |scene| scene.tables.has_all(&goal))?;
+        self.wait_for("the projector is not through", patience, |scene| {
+            scene.tables.has_all(&goal)
+        })?;
         Ok(started.elapsed())
     }
 

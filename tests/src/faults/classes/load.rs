@@ -48,6 +48,5 @@ pub(super) fn rate_card(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let later = scene.load.lines.iter().enumerate().skip(scene.load.opening);
     let place = later.filter(|(_, line)| versions(line)).nth(nth).map(|(place, _)| place);
     let Some(place) = place else { return Ok(()) };
-    let patience = scene.wanted.within * 2 + std::time::Duration::from_secs(30);
-    scene.wait("the version is not adopted", patience, |scene| Ok(scene.feeder()?.sent() > place))
+    scene.wait("the version is not adopted", |scene| Ok(scene.feeder()?.sent() > place))
 }

@@ -24,7 +24,6 @@ const PROJECTOR_POINTS: [Point; 3] = [Point::Planned, Point::LastTableLeft, Poin
 const POINT_PATIENCE: Duration = Duration::from_secs(8);
 /// A member that is silent loses its place after 1.5 s.
 const PAST_SESSION_MS: (u64, u64) = (1_700, 2_600);
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Seven points of the charger's code, and every fourth time at no point in particular.
 pub(super) fn kill_charger(scene: &mut Scene<'_>) -> anyhow::Result<()> {
@@ -156,11 +155,11 @@ pub(super) fn zombie(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         let count = u32::try_from(scene.random.between(10, 30))?;
         let zombie = &mut scene.chargers[index];
         zombie.kill_and_restart_armed(&armed(Point::Decided, count, Deed::Stop))?;
-        scene.wait("the charger does not come to the point", PATIENCE, |scene| {
+        scene.wait("the charger does not come to the point", |scene| {
             Ok(scene.chargers[index].is_paused())
         })?;
     } else {
-        scene.wait_for_work(PATIENCE)?;
+        scene.wait_for_work()?;
         scene.chargers[index].pause()?;
     }
     // The other takes over every partition, also those that stood still.
@@ -172,14 +171,14 @@ pub(super) fn zombie(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     };
     let other = (index + 1) % scene.chargers.len();
     let before = takeovers(&scene.chargers[other])?;
-    let waited = scene.wait("nobody takes over", PATIENCE, |scene| {
+    let waited = scene.wait("nobody takes over", |scene| {
         let now = takeovers(&scene.chargers[other])?;
         Ok(now.iter().zip(&before).all(|(now, before)| now > before))
     });
     scene.chargers[index].resume()?;
     waited?;
     // The one that is back has its share again, or has ended and begun anew.
-    scene.wait_for_work(PATIENCE)
+    scene.wait_for_work()
 }
 
 impl Scene<'_> {

@@ -1,13 +1,10 @@
 //! What happens to the charger's own files, and to its clock.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 
 use crate::faults::ground;
 use crate::faults::scene::Scene;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const FILES_DAMAGED: u64 = 6;
 
 /// A snapshot is a cache: the charger goes on without.
@@ -16,8 +13,8 @@ pub(super) fn disk_full(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.full_disk()?.fill()?;
     let refused = |scene: &Scene<'_>| scene.chargers[0].logged("snapshot not written");
     let before = refused(scene)?;
-    scene.wait("no snapshot was tried", PATIENCE, |scene| Ok(refused(scene)? > before))?;
-    scene.wait_for_work(PATIENCE)?;
+    scene.wait("no snapshot was tried", |scene| Ok(refused(scene)? > before))?;
+    scene.wait_for_work()?;
     scene.full_disk()?.free().context("freeing the disk")
 }
 
