@@ -120,6 +120,8 @@ pub static CLASSES: &[Class] = &[
     },
     Class {
         proof_simulated: true,
+        // A broker that stood still may have given a static member's place to the same member, asking again.
+        services_may_end: true,
         ..Class::new(
             "broker",
             "SIGTERM, SIGKILL and SIGSTOP of the broker",
@@ -196,6 +198,8 @@ pub static CLASSES: &[Class] = &[
     },
     Class {
         disk: Disk::ClickHouse,
+        // What cannot be read is for a person, and the projector ends; see the class.
+        services_may_end: true,
         ..Class::new(
             "clickhouse-disk-full",
             "ClickHouse's disk is full",

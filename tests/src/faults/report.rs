@@ -23,7 +23,7 @@ impl Sum {
         self.runs += 1;
         self.wrong += u64::from(!outcome.is_right());
         match &outcome.verdict {
-            Verdict::Sound { findings, steady } => {
+            Verdict::Sound { findings, steady, .. } => {
                 self.faults += outcome.faults;
                 self.events += outcome.wanted.events as u64;
                 self.records += findings.records;
@@ -65,13 +65,16 @@ pub fn head() -> String {
 pub fn row(outcome: &Outcome) -> String {
     let name = outcome.class.name;
     let (records, steady) = match &outcome.verdict {
-        Verdict::Sound { findings, steady } => {
+        Verdict::Sound { findings, steady, .. } => {
             (findings.records.to_string(), format!("{:.1}", steady.as_secs_f64()))
         }
         Verdict::Found { .. } | Verdict::Skipped(_) => ("-".to_owned(), "-".to_owned()),
     };
     let verdict = match (&outcome.verdict, outcome.wanted.broken) {
-        (Verdict::Sound { .. }, None) => "sound".to_owned(),
+        (Verdict::Sound { restarts: 0, .. }, None) => "sound".to_owned(),
+        (Verdict::Sound { restarts, .. }, None) => {
+            format!("sound; {restarts} ended by themselves and began anew")
+        }
         (Verdict::Sound { .. }, Some(broken)) => {
             format!("WRONG: {} was not noticed", broken.word())
         }

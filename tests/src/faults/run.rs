@@ -24,6 +24,8 @@ pub enum Verdict {
         findings: Findings,
         /// From the last fault to rest.
         steady: Duration,
+        /// Services that ended by themselves, where they may, and were started again.
+        restarts: u32,
     },
     /// Something was found: right for a broken build, wrong for a sound one.
     Found {
@@ -69,9 +71,9 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
     let mut scene = Scene::set(ground, class, wanted, disk)?;
     match play(&mut scene) {
         Ok((findings, steady)) => {
-            let faults = scene.faults;
+            let (faults, restarts) = (scene.faults, scene.restarts);
             scene.clear()?;
-            Ok(done(faults, Verdict::Sound { findings, steady }))
+            Ok(done(faults, Verdict::Sound { findings, steady, restarts }))
         }
         Err(error) => {
             let faults = scene.faults;

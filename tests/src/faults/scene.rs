@@ -391,12 +391,31 @@ impl<'g> Scene<'g> {
         self.folder.keep()
     }
 
+    /// How far everybody has come, and the ends of the services' logs.
     pub fn log_tails(&self) -> String {
+        let ends = |topic: Topic| {
+            let end = |partition| {
+                let bounds = self.log.bounds(TopicPartition { topic, partition });
+                bounds.map_or_else(
+                    |why| why.to_string(),
+                    |at| format!("{}/{}", at.stable_end, at.end),
+                )
+            };
+            (0..PARTITIONS).map(|number| end(Partition(number))).collect::<Vec<_>>().join(" ")
+        };
+        let sent = self.feeder.as_ref().map_or(self.load.lines.len(), Feeder::sent);
+        let reached = format!(
+            "sent {sent} of {}; usage.raw {}; ledger.commands {}; ledger.entries {}",
+            self.load.lines.len(),
+            ends(Topic::UsageRaw),
+            ends(Topic::LedgerCommands),
+            ends(Topic::LedgerEntries),
+        );
         let services = self.chargers.iter().chain(&self.projectors);
         let tails: Vec<String> = services
             .map(|service| format!("--- {}\n{}", service.name(), service.log_tail()))
             .collect();
-        tails.join("\n")
+        format!("{reached}\n{}", tails.join("\n"))
     }
 
     /// A disk that this class may fill.
