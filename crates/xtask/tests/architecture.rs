@@ -223,6 +223,25 @@ fn the_pure_crates_reach_nothing_impure() {
     }
 }
 
+/// Breaks and kill points are for tests: nobody who builds the program gets them.
+#[test]
+fn the_shipped_program_cannot_be_sabotaged() {
+    let features = |package: &str| {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--edges", "normal,features", "--target", "all"])
+            .args(["--prefix", "none", "--package", package])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let armed = "sabotage feature \"armed\"";
+    assert!(features("e2e").contains(armed), "the tests' own build has them");
+    let tally = features("tally");
+    assert!(tally.contains("sabotage") && !tally.contains(armed), "tally can be sabotaged");
+}
+
 /// Every crate keeps the workspace's lints, and the pure ones the ban on clocks, randomness and settings.
 #[test]
 fn every_crate_keeps_the_lints() {
