@@ -63,6 +63,8 @@ words! {
         PlannedEndForgotten = "planned-end-forgotten",
         /// An insert without a good answer is taken as stored.
         InsertErrorTaken = "insert-error-taken",
+        /// The API says that it has a record before the log does.
+        AnsweredEarly = "answered-early",
         /// A batch that may have been stored is sent again under another name.
         RetryRenamed = "retry-renamed",
         /// A batch that may have been stored is sent again without a look.

@@ -41,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "notifier", "projection", "rating",
-        "replay", "warehouse", "wire",
+        "replay", "sabotage", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",

@@ -46,6 +46,8 @@ pub struct Class {
     /// Every service has static membership: it is back at once.
     pub keeps_places: bool,
     pub steps_clocks: bool,
+    /// Half of the load comes over HTTP.
+    pub has_gateway: bool,
     /// Snapshots after every few inputs.
     pub many_snapshots: bool,
     /// A hung transaction is given up by the broker after this.
@@ -73,6 +75,7 @@ impl Class {
             services_may_end: false,
             keeps_places: false,
             steps_clocks: false,
+            has_gateway: false,
             many_snapshots: false,
             transaction_timeout: Duration::from_secs(3),
         }
@@ -116,6 +119,16 @@ pub static CLASSES: &[Class] = &[
             processes::kill_projector,
             8,
             Break::PlannedEndForgotten,
+        )
+    },
+    Class {
+        has_gateway: true,
+        ..Class::new(
+            "gateway-killed",
+            "kill -9 of the API at random, while half of the load comes through it",
+            processes::kill_gateway,
+            6,
+            Break::AnsweredEarly,
         )
     },
     Class {

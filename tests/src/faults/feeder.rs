@@ -1,6 +1,7 @@
 //! The producer: sends a load at its pace, whatever happens to the broker, and keeps a little traffic
 //! going until it is told to stop.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use domain::{Partition, Topic, TopicPartition};
+use domain::{Partition, Topic, TopicPartition, partition_of};
 use eventlog::EventLog;
 use eventlog_kafka::KafkaLog;
 
@@ -34,6 +35,13 @@ struct Shared {
     failed: Mutex<Option<anyhow::Error>>,
 }
 
+/// The API that a part of the load is sent through.
+#[derive(Clone, Debug)]
+pub struct Posting {
+    pub url: String,
+    pub key_file: PathBuf,
+}
+
 /// A thread that sends.
 #[derive(Debug)]
 pub struct Feeder {
@@ -45,7 +53,12 @@ pub struct Feeder {
 
 impl Feeder {
     /// Sends the load's catalogue at once, and the rest over `within`.
-    pub fn start(log: Arc<KafkaLog>, load: Arc<Load>, within: Duration) -> Self {
+    pub fn start(
+        log: Arc<KafkaLog>,
+        load: Arc<Load>,
+        within: Duration,
+        posting: Option<Posting>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             sent: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
@@ -56,7 +69,8 @@ impl Feeder {
         let total = load.lines.len();
         let for_thread = Arc::clone(&shared);
         let thread = thread::spawn(move || {
-            let work = Work { log, load, shared: &for_thread, queue };
+            let client = reqwest::blocking::Client::new();
+            let work = Work { log, load, shared: &for_thread, queue, posting, client };
             if let Err(error) = work.run(within) {
                 *for_thread.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
@@ -114,6 +128,8 @@ struct Work<'s> {
     load: Arc<Load>,
     shared: &'s Shared,
     queue: Receiver<Vec<usize>>,
+    posting: Option<Posting>,
+    client: reqwest::blocking::Client,
 }
 
 impl Work<'_> {
@@ -167,14 +183,49 @@ impl Work<'_> {
 
     /// Until the broker has them: some perhaps twice, as it happens to producers.
     fn deliver(&self, lines: &[usize]) -> anyhow::Result<()> {
+        let (posted, produced): (Vec<usize>, Vec<usize>) =
+            lines.iter().partition(|line| self.is_posted(**line));
+        self.insist(|| self.try_post(&posted))?;
+        self.insist(|| self.try_deliver(&produced))
+    }
+
+    fn insist(&self, send: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.try_deliver(lines) {
+        while let Err(error) = send() {
             tracing::debug!(%error, "producing again");
             if Instant::now() > deadline {
-                return Err(error.context("the broker is away"));
+                return Err(error.context("nobody takes the load"));
             }
             thread::sleep(RETRY_WAIT);
         }
+        Ok(())
+    }
+
+    /// Every other event in JSON that goes to where its account lives, as the API would send it.
+    fn is_posted(&self, number: usize) -> bool {
+        let Some(line) = self.load.lines.get(number) else { return false };
+        let is_event = matches!(line.meaning, Meaning::Event(_));
+        let home = partition_of(&line.key, self.load.terms.partitions);
+        self.posting.is_some()
+            && is_event
+            && number % 2 == 0
+            && line.to.partition == home
+            && line.value.starts_with(b"{")
+    }
+
+    /// Until the API has said that it has them.
+    fn try_post(&self, lines: &[usize]) -> anyhow::Result<()> {
+        let Some(posting) = self.posting.as_ref().filter(|_| !lines.is_empty()) else {
+            return Ok(());
+        };
+        let key = std::fs::read_to_string(&posting.key_file)?;
+        let mut body = Vec::new();
+        for line in lines {
+            body.extend_from_slice(&self.load.lines[*line].value);
+            body.push(b'\n');
+        }
+        let request = self.client.post(format!("{}/v1/ingest", posting.url)).body(body);
+        request.bearer_auth(key.trim()).send()?.error_for_status()?;
         Ok(())
     }
 
@@ -182,6 +233,9 @@ impl Work<'_> {
         thread_local! {
             static APPENDER: std::cell::RefCell<Option<Box<dyn eventlog::Appender>>> =
                 const { std::cell::RefCell::new(None) };
+        }
+        if lines.is_empty() {
+            return Ok(());
         }
         APPENDER.with_borrow_mut(|slot| {
             let mut appender = match slot.take() {

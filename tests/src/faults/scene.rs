@@ -1,6 +1,7 @@
 //! One deployment on a ground: topics and a database of its own, services, a producer, and what happens
 //! to them.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +15,15 @@ use sabotage::{BREAKS_VARIABLE, Break};
 use testkit::{SmallDisk, TempDir, wait_until};
 
 use super::classes::{Class, Way};
-use super::feeder::Feeder;
+use super::feeder::{Feeder, Posting};
 use super::ground::{Disk, Ground};
 use crate::audit::{self, Findings, reached};
 use crate::ledger_tail::LedgerTail;
 use crate::load::{Load, Terms};
 use crate::random::Random;
-use crate::service::{KafkaTerms, Role, ServiceClock, ServiceSettings, create_topics};
+use crate::service::{
+    KafkaTerms, Role, ServiceClock, ServiceSettings, create_topics, operator_key_file,
+};
 use crate::supervisor::Service;
 use crate::tables::Tables;
 use crate::truth::Pricing;
@@ -53,6 +56,8 @@ pub struct Scene<'g> {
     pub random: Random,
     pub chargers: Vec<Service>,
     pub projectors: Vec<Service>,
+    /// Where a class has one: half of the load comes through it.
+    pub gateway: Option<Service>,
     /// Until the scene comes to rest.
     feeder: Option<Feeder>,
     pub load: Arc<Load>,
@@ -95,7 +100,12 @@ impl<'g> Scene<'g> {
         let load = Arc::new(Load::plan(terms)?);
         let unrated = Pricing::of(&load)?.unrated_for_good(&load)?;
         let tail = LedgerTail::open(log.as_ref(), PARTITIONS)?;
-        let feeder = Feeder::start(Arc::clone(&log), Arc::clone(&load), wanted.within);
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, testkit::free_port()?));
+        let posting = class.has_gateway.then(|| Posting {
+            url: format!("http://{listen}"),
+            key_file: operator_key_file(folder.path()),
+        });
+        let feeder = Feeder::start(Arc::clone(&log), Arc::clone(&load), wanted.within, posting);
         let mut scene = Self {
             ground,
             class,
@@ -103,6 +113,7 @@ impl<'g> Scene<'g> {
             random: Random::new(wanted.seed),
             chargers: Vec::new(),
             projectors: Vec::new(),
+            gateway: None,
             feeder: Some(feeder),
             load,
             log,
@@ -119,6 +130,10 @@ impl<'g> Scene<'g> {
             scene.add_charger()?;
         }
         scene.add_projector()?;
+        if class.has_gateway {
+            let role = Role::Gateway { kafka: scene.kafka(), listen };
+            scene.gateway = Some(scene.start("gateway", role)?);
+        }
         Ok(scene)
     }
 
@@ -215,14 +230,21 @@ impl<'g> Scene<'g> {
         if let Some(feeder) = &self.feeder {
             feeder.must_run()?;
         }
-        for service in self.chargers.iter_mut().chain(&mut self.projectors) {
-            if self.class.services_may_end {
-                self.restarts += u32::from(service.restart_if_ended()?);
+        let mut ended = 0;
+        let may_end = self.class.services_may_end;
+        for service in self.services() {
+            if may_end {
+                ended += u32::from(service.restart_if_ended()?);
             } else {
                 service.must_run()?;
             }
         }
+        self.restarts += ended;
         Ok(())
+    }
+
+    fn services(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.chargers.iter_mut().chain(&mut self.projectors).chain(&mut self.gateway)
     }
 
     /// Waits for a condition while the services are looked after.
@@ -371,7 +393,7 @@ impl<'g> Scene<'g> {
     /// # Errors
     /// When one does not end well.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        for service in self.chargers.iter_mut().chain(&mut self.projectors) {
+        for service in self.services() {
             service.stop()?;
         }
         Ok(())
@@ -411,7 +433,7 @@ impl<'g> Scene<'g> {
             ends(Topic::LedgerCommands),
             ends(Topic::LedgerEntries),
         );
-        let services = self.chargers.iter().chain(&self.projectors);
+        let services = self.chargers.iter().chain(&self.projectors).chain(&self.gateway);
         let tails: Vec<String> = services
             .map(|service| format!("--- {}\n{}", service.name(), service.log_tail()))
             .collect();

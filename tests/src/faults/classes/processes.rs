@@ -53,6 +53,11 @@ pub(super) fn kill_projector(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     kill_at(scene, Victim::Projector, (point, count))
 }
 
+pub(super) fn kill_gateway(scene: &mut Scene<'_>) -> anyhow::Result<()> {
+    scene.pause(500, 1_200)?;
+    kill(scene.gateway.as_mut().context("no gateway")?)
+}
+
 /// At a moment that nobody chose.
 pub(super) fn kill_anyone(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause(50, 1_500)?;
