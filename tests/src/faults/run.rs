@@ -94,6 +94,5 @@ fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration)> {
     }
     let steady = scene.come_to_rest()?;
     let findings = scene.audit()?;
-    scene.stop()?;
     Ok((findings, steady))
 }
