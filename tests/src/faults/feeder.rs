@@ -18,7 +18,8 @@ use crate::load::{Load, Meaning};
 use crate::random::Random;
 use crate::service::send;
 
-const LINES_PER_FLUSH: usize = 60;
+const LINES_PER_FLUSH_MIN: usize = 60;
+const LINES_PER_FLUSH_MAX: usize = 500;
 /// A broker may be away for so long.
 const PATIENCE: Duration = Duration::from_secs(180);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -136,6 +137,7 @@ impl Work<'_> {
     fn run(&self, within: Duration) -> anyhow::Result<()> {
         let total = self.load.lines.len();
         let started = Instant::now();
+        let at_once = (total / 500).clamp(LINES_PER_FLUSH_MIN, LINES_PER_FLUSH_MAX);
         let mut tail = None;
         let mut sent = 0;
         while sent < total {
@@ -143,7 +145,7 @@ impl Work<'_> {
                 self.deliver(&lines)?;
             }
             // A version of the rate card ends a batch: usage that it prices comes after its adoption.
-            let next = &self.load.lines[sent..total.min(sent + LINES_PER_FLUSH)];
+            let next = &self.load.lines[sent..total.min(sent + at_once)];
             let prices = |line: &crate::load::Line| line.meaning == Meaning::Catalogue;
             let count = match next.iter().position(prices) {
                 Some(0) => 1,
