@@ -144,8 +144,11 @@ impl Work<'_> {
             while let Ok(lines) = self.queue.try_recv() {
                 self.deliver(&lines)?;
             }
-            // A version of the rate card ends a batch: usage that it prices comes after its adoption.
-            let next = &self.load.lines[sent..total.min(sent + at_once)];
+            // A version of the rate card ends a batch: usage that it prices comes after its adoption. So does the
+            // opening, of which no event may meet a half.
+            let opening = self.load.opening;
+            let end = if sent < opening { opening } else { total };
+            let next = &self.load.lines[sent..end.min(sent + at_once)];
             let prices = |line: &crate::load::Line| line.meaning == Meaning::Catalogue;
             let count = match next.iter().position(prices) {
                 Some(0) => 1,
@@ -156,7 +159,8 @@ impl Work<'_> {
             self.deliver(&(sent..sent + count).collect::<Vec<_>>())?;
             sent += count;
             self.shared.sent.store(sent, Ordering::Release);
-            if published && self.load.terms.cards > 0 && sent > self.load.opening {
+            let later = published && self.load.terms.cards > 0 && sent > opening;
+            if later || sent == opening {
                 self.wait_for_adoption(&mut tail)?;
             }
             let due = within.mul_f64(sent as f64 / total as f64);
