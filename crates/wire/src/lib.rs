@@ -44,7 +44,7 @@ pub use record::{
     encode_account_event, encode_adopted, encode_catalogue_version, encode_command,
     encode_dead_letter, encode_entry, encode_reply, encode_seal, is_seal,
 };
-pub use usage_avro::USAGE_EVENT_V1_FINGERPRINT;
+pub use usage_avro::{USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT};
 
 use draft::Draft;
 use faults::{Alarm, Faults, NoteFault, Path};

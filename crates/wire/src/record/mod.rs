@@ -18,6 +18,7 @@ pub mod arbitrary;
 mod charge;
 mod command;
 mod controls;
+mod corrections;
 mod dead_letter;
 mod entry;
 mod error;
@@ -84,6 +85,9 @@ pub fn is_seal(record: &[u8]) -> bool {
 pub fn decode_ledger(record: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
     let (fingerprint, fields) = fields::open(record, LEDGER_RECORD_BYTES_MAX)?;
     match fingerprint {
+        schema::LEDGER_ENTRY_V3_FINGERPRINT => {
+            entry::read(fields, EntryVersion::V3).map(LedgerRecord::Entry)
+        }
         schema::LEDGER_ENTRY_V2_FINGERPRINT => {
             entry::read(fields, EntryVersion::V2).map(LedgerRecord::Entry)
         }

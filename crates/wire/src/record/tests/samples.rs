@@ -19,6 +19,7 @@ use super::*;
 mod account_events;
 mod commands;
 mod controls;
+mod corrections;
 mod holds;
 mod plans;
 
@@ -47,6 +48,7 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ];
     let entries =
         entries.into_iter().chain(holds::all()).chain(plans::all()).chain(controls::all());
+    let entries = entries.chain(corrections::all());
     all.extend(
         entries
             .map(|(name, entry)| ("ledger-entry", name, written(|out| encode_entry(&entry, out)))),
