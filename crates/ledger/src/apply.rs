@@ -80,10 +80,7 @@ impl Entry<'_> {
                 let source = &corrected.before.event.source;
                 let event = IdentityKey::new(&self.account, source, id);
                 let content = *content;
-                smallvec![
-                    Remember { key, content, entry },
-                    Remember { key: event, content, entry }
-                ]
+                smallvec![Remember { key, content, entry }, Remember { key: event, content, entry }]
             }
         }
     }

@@ -31,11 +31,11 @@ pub use command::{Command, CommandBody, GrantTerms, Rerate, Reserve, Want, When}
 pub use draw::recognised;
 pub use entry::{
     Adjustment, Balance, Billed, Body, BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, ByHand,
-    CatalogueAdopted, Cause, Corrected, Corrector, Debit, Draw, Draws, Entry, Freed, Grant, HoldAfter, HoldCaptured,
-    HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved, HoldUse, Limit, Lost,
-    LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet, PlanAssigned, PlanGrant,
-    PlanRenewed, PlanScheduled, QuarantineDecided, Quarantined, Refunded, Return, ReturnTo, Reversed, RolledOver,
-    Unrated,
+    CatalogueAdopted, Cause, Corrected, Corrector, Debit, Draw, Draws, Entry, Freed, Grant,
+    HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
+    HoldUse, Limit, Lost, LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet,
+    PlanAssigned, PlanGrant, PlanRenewed, PlanScheduled, QuarantineDecided, Quarantined, Refunded,
+    Return, ReturnTo, Reversed, RolledOver, Unrated,
 };
 pub use happening::{AccountEvent, HAPPENINGS, Happening};
 pub use hold::{Earmark, Earmarks, Hold, HoldId, HoldName, NotAHoldName, Scope};

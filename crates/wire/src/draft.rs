@@ -354,7 +354,6 @@ pub(crate) fn pool_from_code(code: u8) -> Option<Pool> {
     ALL_POOLS.get(usize::from(code)).copied()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,9 +12,9 @@ use domain::{
 
 use crate::avro::{self, AvroError, AvroResult, Blocks, Reader};
 use crate::draft::{
-    Counting, CountingBySide, Draft, ItemDraft, checked_count, checked_currency,
-    checked_money, checked_quantity, checked_text, checked_time, checked_value, plain_text,
-    pool_from_code, sort_attributes,
+    Counting, CountingBySide, Draft, ItemDraft, checked_count, checked_currency, checked_money,
+    checked_quantity, checked_text, checked_time, checked_value, plain_text, pool_from_code,
+    sort_attributes,
 };
 use crate::faults::{DATA, NoteFault, Path};
 

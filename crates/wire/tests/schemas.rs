@@ -11,9 +11,7 @@ use apache_avro::rabin::Rabin;
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use domain::{ALL_POOLS, HoldAction, Status, Traffic};
 use serde_json::Value;
-use wire::{
-    USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT, decode_usage, encode_usage,
-};
+use wire::{USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT, decode_usage, encode_usage};
 
 fn schemas() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas")

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use crate::entry::{BudgetUse, BudgetUses};
 use crate::{
-    Account, Balance, Body, BudgetRemoved, BudgetScope, BudgetSet, BudgetTerms, ByHand, Hold, NoticesSet, TopUp,
+    Account, Balance, Body, BudgetRemoved, BudgetScope, BudgetSet, BudgetTerms, ByHand, Hold,
+    NoticesSet, TopUp,
 };
 
 /// Who spends: what budgets look at.

@@ -55,7 +55,11 @@ impl Corrected<'_> {
 pub enum Corrector<'a> {
     ByHand(ByHand<'a>),
     /// The charge's own source, with an event that corrects it.
-    Producer { id: Text<'a>, time: Timestamp, content: ContentHash },
+    Producer {
+        id: Text<'a>,
+        time: Timestamp,
+        content: ContentHash,
+    },
 }
 
 /// A person decided what becomes of a record that was held back. When it is let in, the entry that

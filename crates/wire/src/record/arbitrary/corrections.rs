@@ -7,8 +7,11 @@ use super::*;
 fn corrector() -> impl Strategy<Value = Corrector<'static>> {
     prop_oneof![
         by_hand().prop_map(Corrector::ByHand),
-        (name(), time(), content())
-            .prop_map(|(id, time, content)| Corrector::Producer { id, time, content }),
+        (name(), time(), content()).prop_map(|(id, time, content)| Corrector::Producer {
+            id,
+            time,
+            content
+        }),
     ]
 }
 
