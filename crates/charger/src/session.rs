@@ -13,11 +13,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use catalog::{CatalogueError, Follower};
-use domain::{Offset, Partition, Topic, TopicPartition};
-use eventlog::{Assignment, CommitOutcome, Lane, Member, MemberSpec, Position};
+use domain::{EntryNumber, Offset, Partition, Topic, TopicPartition};
+use eventlog::{Assignment, CommitOutcome, Lane, Member, MemberSpec, Position, Record};
 use flow::{Committed, takeover};
 
-use crate::core::{CoreSettings, Halt, PartitionCore};
+use crate::Prices;
+use crate::core::{CoreSettings, Halt, PartitionCore, Taken};
+use crate::deferred::Deferred;
 use crate::recover::recover;
 use crate::service::{Charger, ChargerError};
 use crate::snapshot::Snapshots;
@@ -42,9 +44,40 @@ struct Owned {
     core: PartitionCore,
     halted: Option<Halt>,
     inputs_since_snapshot: u64,
+    /// Records of the last poll that wait for an entry to be looked up, in order.
+    deferred: Deferred,
     /// Where the ledger ended before the last seal was written: a fold that goes on from there
     /// meets that seal. Taken only when a snapshot is due.
     fold_from: Option<Offset>,
+}
+
+impl Owned {
+    fn take(&mut self, record: &Record<'_>, prices: &Prices) {
+        if self.deferred.is_waiting() {
+            return self.deferred.push(record);
+        }
+        match self.core.take(record, prices) {
+            Ok(Taken::Done) => {}
+            Ok(Taken::Wants(entry)) => self.deferred.wait_for(entry, record),
+            Err(halt) => self.halted = Some(halt),
+        }
+    }
+
+    /// The entry that the first deferred record waits for.
+    fn wants(&self) -> Option<EntryNumber> {
+        self.deferred.waits_for().filter(|_| self.halted.is_none())
+    }
+
+    /// Takes deferred records, until one wants another entry.
+    fn take_deferred(&mut self, (entry, record): (EntryNumber, Option<Vec<u8>>), prices: &Prices) {
+        if self.wants() != Some(entry) {
+            return;
+        }
+        self.core.provide(entry, record);
+        for deferred in self.deferred.take() {
+            self.take(&deferred.as_record(), prices);
+        }
+    }
 }
 
 /// One stay in the group.
@@ -142,10 +175,9 @@ impl<'c> Session<'c> {
             if lane == Lane::Priority {
                 partition.core.tell_time(clock.now());
             }
-            if let Err(halt) = partition.core.take(&record, prices) {
-                partition.halted = Some(halt);
-            }
+            partition.take(&record, prices);
         })?;
+        self.take_deferred()?;
         if polled.records > 0 && self.opened.is_none() {
             self.opened = Some(self.charger.clock.running());
         }
@@ -154,6 +186,24 @@ impl<'c> Session<'c> {
         }
         self.stop_halted()?;
         Ok(polled.records)
+    }
+
+    /// Takes the records that waited for an entry, which is looked up in the ledger: what is open is
+    /// committed first, so that an entry of this very batch is found.
+    fn take_deferred(&mut self) -> Result<(), ChargerError> {
+        for index in 0..self.owned.len() {
+            while let Some(entry) = self.owned[index].as_ref().and_then(Owned::wants) {
+                self.flush()?;
+                self.commit()?;
+                let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
+                let log = self.charger.log.as_ref();
+                let record = ledger_log::find_entry(log, partition, entry)?;
+                // A commit that did not go through has made the partition again from its ledger.
+                let Some(owned) = self.owned[index].as_mut() else { break };
+                owned.take_deferred((entry, record), self.follower.prices());
+            }
+        }
+        Ok(())
     }
 
     fn assign(&mut self, assignment: Assignment) -> Result<(), ChargerError> {
@@ -229,7 +279,13 @@ impl<'c> Session<'c> {
             "partition taken over"
         );
         if let Some(slot) = self.owned.get_mut(partition.0 as usize) {
-            *slot = Some(Owned { core, halted: None, inputs_since_snapshot: 0, fold_from: None });
+            *slot = Some(Owned {
+                core,
+                halted: None,
+                inputs_since_snapshot: 0,
+                deferred: Deferred::default(),
+                fold_from: None,
+            });
         }
         Ok(())
     }

@@ -173,6 +173,8 @@ fn doubtful(body: &CommandBody<'_>) -> &'static str {
         | CommandBody::RemoveBudget { .. }
         | CommandBody::Refund { .. }
         | CommandBody::Reverse { .. } => "amount",
+        CommandBody::Rerate(_) => "credits",
+        CommandBody::DecideQuarantined { .. } => "entry",
     }
 }
 
@@ -315,7 +317,8 @@ pub(crate) async fn found(
     partition: Partition,
     number: EntryNumber,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    scan(app, move |shared| Ok(replay::find_entry(shared.log.as_ref(), partition, number)?)).await
+    scan(app, move |shared| Ok(ledger_log::find_entry(shared.log.as_ref(), partition, number)?))
+        .await
 }
 
 /// An entry, from its record.
@@ -342,6 +345,10 @@ const REFUSALS: &[(Reason, StatusCode, Option<&str>)] = &[
     (Reason::UnknownPlan, StatusCode::UNPROCESSABLE_ENTITY, Some("plan")),
     (Reason::PlanUnchanged, StatusCode::UNPROCESSABLE_ENTITY, Some("plan")),
     (Reason::NotACharge, StatusCode::UNPROCESSABLE_ENTITY, Some("entry")),
+    (Reason::AlreadyCorrected, StatusCode::CONFLICT, Some("entry")),
+    (Reason::NotQuarantined, StatusCode::CONFLICT, Some("entry")),
+    (Reason::CorrectionUnrated, StatusCode::UNPROCESSABLE_ENTITY, Some("entry")),
+    (Reason::IdentityConflict, StatusCode::CONFLICT, Some("entry")),
 ];
 
 /// What the ledger refused, with the status and the field that it is about.

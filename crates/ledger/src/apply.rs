@@ -65,8 +65,8 @@ pub fn hold_scope(hold: HoldId) -> String {
 }
 
 impl Entry<'_> {
-    /// The identities that this entry takes. A charge that settles earlier unrated usage takes none:
-    /// the unrated entry did.
+    /// The identities that this entry takes. A charge that settles earlier unrated usage does not take
+    /// its event's, which the unrated entry did: it stands in that one's place.
     pub fn remember(&self) -> Remembered {
         let Body::Corrected(corrected) = &self.body else {
             return self.remember_one().into_iter().collect();
@@ -96,8 +96,13 @@ impl Entry<'_> {
             (IdentityKey::of_command(&hold_scope(hold), &by.command), by.content)
         };
         let (key, content) = match &self.body {
-            Body::Debit(debit) if debit.resolves.is_some() => return None,
-            Body::Debit(debit) => (event(&debit.event), debit.content),
+            Body::Debit(debit) => match debit.resolves {
+                None => (event(&debit.event), debit.content),
+                Some(unrated) => {
+                    let standing = correction_id(unrated);
+                    (IdentityKey::of_command(&self.account, &standing), debit.content)
+                }
+            },
             Body::Unrated(unrated) => (event(&unrated.event), unrated.content),
             Body::Grant(grant) => of_account(&grant.by),
             Body::Adjustment(adjustment) => of_account(&adjustment.by),

@@ -137,6 +137,11 @@ impl CommandBody<'_> {
         }
     }
 
+    /// Whether it decides about a record that was held back.
+    pub fn decides_quarantined(&self) -> bool {
+        matches!(self, Self::DecideQuarantined { .. })
+    }
+
     /// The hold that the command is to, when it is to one.
     pub fn hold(&self) -> Option<HoldId> {
         match self {

@@ -35,7 +35,7 @@ pub use entry::{
     HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
     HoldUse, Limit, Lost, LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet,
     PlanAssigned, PlanGrant, PlanRenewed, PlanScheduled, QuarantineDecided, Quarantined, Refunded,
-    Return, ReturnTo, Reversed, RolledOver, Unrated,
+    Return, ReturnTo, Reversed, RolledOver, StandingCharge, Unrated,
 };
 pub use happening::{AccountEvent, HAPPENINGS, Happening};
 pub use hold::{Earmark, Earmarks, Hold, HoldId, HoldName, NotAHoldName, Scope};

@@ -143,7 +143,8 @@ impl LedgerCheck {
         self.postings
             .note(invariant::postings_balance(entry).err().map(|why| place(why.to_string())));
         if let Body::Debit(_) = entry.body {
-            self.sums.note(invariant::charge_adds_up(entry).err().map(|why| place(why.to_string())));
+            self.sums
+                .note(invariant::charge_adds_up(entry).err().map(|why| place(why.to_string())));
         }
         self.fold.note(self.state.apply(entry).err().map(|why| place(why.to_string())));
         let account = self.state.account(&entry.account);

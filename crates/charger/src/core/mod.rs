@@ -6,6 +6,7 @@
 //! made again from the ledger ([`crate::recover`]): nothing here is ever undone by hand.
 
 mod command;
+mod corrections;
 mod plans;
 mod time;
 mod usage;
@@ -68,6 +69,25 @@ pub struct PartitionCore {
     drain_from: Option<EntryNumber>,
     outcomes: ledger::Counts,
     reasons: Vec<Reason>,
+    /// The entry that was asked for last, as the ledger has it.
+    provided: Option<Provided>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a record that wants an entry was not taken"]
+pub enum Taken {
+    Done,
+    /// Nothing was decided: the decision needs to see this entry. [`PartitionCore::provide`] it, from
+    /// the ledger, and hand the record in again.
+    Wants(EntryNumber),
+}
+
+/// An entry, and its record; `None` when the ledger has no such entry.
+#[derive(Debug)]
+struct Provided {
+    entry: EntryNumber,
+    record: Option<Vec<u8>>,
 }
 
 /// What the ledger says of a partition.
@@ -97,6 +117,7 @@ impl PartitionCore {
             drain_from: (state.waiting_count() > 0).then_some(EntryNumber(0)),
             outcomes: ledger::Counts::default(),
             reasons: Vec::new(),
+            provided: None,
             state,
             progress,
         }
@@ -158,14 +179,30 @@ impl PartitionCore {
     /// # Errors
     /// [`Halt`]: the partition stops; nothing of the record is lost, because nothing after the
     /// last seal is committed.
-    pub fn take(&mut self, record: &Record<'_>, prices: &Prices) -> Result<(), Halt> {
+    pub fn take(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Taken, Halt> {
         let topic = record.at.topic;
-        let ticket = self.batch.take(topic, record.offset)?;
-        self.advance(topic, record.appended_at, prices)?;
-        let ending = match topic {
-            Topic::LedgerCommands => self.command(record, prices)?,
-            _ => self.usage(record, prices)?,
+        let (ticket, ending) = if topic == Topic::LedgerCommands {
+            let command = wire::decode_command(record.value);
+            if let Ok(command) = &command
+                && let Some(entry) = self.wanted_by_command(command)?
+            {
+                return Ok(Taken::Wants(entry));
+            }
+            let ticket = self.batch.take(topic, record.offset)?;
+            self.advance(topic, record.appended_at, prices)?;
+            (ticket, self.command(record, command, prices)?)
+        } else {
+            let decoded = wire::decode_usage(record.value);
+            if let Ok(decoded) = &decoded
+                && let Some(entry) = self.wanted_by_event(&decoded.event)?
+            {
+                return Ok(Taken::Wants(entry));
+            }
+            let ticket = self.batch.take(topic, record.offset)?;
+            self.advance(topic, record.appended_at, prices)?;
+            (ticket, self.usage(record, decoded, prices)?)
         };
+        self.provided = None;
         self.batch.end(ticket, ending);
         let dead = match ending {
             Ending::Exception(ExceptionKind::DeadLetter { reason }) => Some(reason),
@@ -174,7 +211,12 @@ impl PartitionCore {
         if self.brake.note(dead.is_some()) {
             return Err(Halt::Brake { last: dead.unwrap_or(Reason::InvalidJson) });
         }
-        Ok(())
+        Ok(Taken::Done)
+    }
+
+    /// Hands in the record of an entry that was wanted; `None` when the ledger has none of that number.
+    pub fn provide(&mut self, entry: EntryNumber, record: Option<Vec<u8>>) {
+        self.provided = Some(Provided { entry, record });
     }
 
     /// Takes a newer catalogue into use: written before its first use, so that the ledger shows
@@ -238,7 +280,7 @@ impl PartitionCore {
             let to = self.here(Topic::AccountEvents);
             self.outgoing.other(to, entry.account.as_bytes(), bytes, Vec::new());
         }
-        if let Some(remember) = entry.remember() {
+        for remember in entry.remember() {
             remember_in(&mut self.identity, &remember, entry.recorded_at.day());
         }
         Ok(())

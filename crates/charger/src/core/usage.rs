@@ -23,8 +23,13 @@ const ORIGIN_PARTITION: &str = "tally-origin-partition";
 const ORIGIN_OFFSET: &str = "tally-origin-offset";
 
 impl PartitionCore {
-    pub(super) fn usage(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Ending, Halt> {
-        let decoded = match wire::decode_usage(record.value) {
+    pub(super) fn usage(
+        &mut self,
+        record: &Record<'_>,
+        decoded: Result<Decoded<'_>, Fault>,
+        prices: &Prices,
+    ) -> Result<Ending, Halt> {
+        let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(fault) => return Ok(self.dead_letter(record, &fault, None)),
         };
@@ -59,6 +64,9 @@ impl PartitionCore {
             let held = Held { reason: Reason::TooLate, conflicts_with: None };
             return self.quarantine(record, event, held);
         }
+        if event.corrects.is_some() {
+            return self.correct(decoded, record, prices);
+        }
         self.charge(decoded, record, prices)
     }
 
@@ -72,8 +80,7 @@ impl PartitionCore {
         self.ensure_plan(&event.account, prices)?;
         let moment = self.moment(record);
         let account = self.state.account(&event.account);
-        let plan = account.plan().and_then(|plan| plan.plan_at(event.time));
-        let plan = plan.map(|plan| Text::Owned(plan.to_owned()));
+        let plan = plan_at(account, &event);
         let priced = Priced { event, content, plan };
         let (entry, ending) = self.price(account, priced, prices, moment);
         if let Ending::Unrated = ending {
@@ -83,13 +90,13 @@ impl PartitionCore {
         Ok(ending)
     }
 
-    fn note_reason(&mut self, entry: &Entry<'_>) {
+    pub(super) fn note_reason(&mut self, entry: &Entry<'_>) {
         if let ledger::Body::Unrated(unrated) = &entry.body {
             self.reasons.push(unrated.reason);
         }
     }
 
-    fn quarantine(
+    pub(super) fn quarantine(
         &mut self,
         record: &Record<'_>,
         event: &UsageEvent<'_>,
@@ -174,9 +181,15 @@ fn kept(value: &[u8]) -> &[u8] {
     &value[..value.len().min(LETTER_BYTES_MAX)]
 }
 
-struct Held {
-    reason: Reason,
-    conflicts_with: Option<domain::EntryNumber>,
+pub(super) struct Held {
+    pub(super) reason: Reason,
+    pub(super) conflicts_with: Option<domain::EntryNumber>,
+}
+
+/// The plan that the account had at the event's time.
+pub(super) fn plan_at(account: &ledger::Account, event: &UsageEvent<'_>) -> Option<Text<'static>> {
+    let plan = account.plan().and_then(|plan| plan.plan_at(event.time));
+    plan.map(|plan| Text::Owned(plan.to_owned()))
 }
 
 /// An event with what is needed to price it.

@@ -158,6 +158,10 @@ pub(super) fn ended(event: &mut Value, partition: Partition, ending: Ending) {
             event["entry"] = entry(number).into();
             event["credits"] = credits.to_string().into();
         }
+        Ending::Corrected { entry: number, change } => {
+            event["entry"] = entry(number).into();
+            event["change"] = change.to_string().into();
+        }
         Ending::Unrated { entry: number, reason }
         | Ending::Quarantined { entry: number, reason } => {
             event["entry"] = entry(number).into();

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::{Offset, Partition, Topic, TopicPartition};
-use ledger::Body;
+use ledger::{Body, Corrector};
 use projection::tables;
 use rating::Catalogue;
 use serde_json::{Value, json};
@@ -277,6 +277,12 @@ fn event_of<'e>(body: &'e Body<'_>) -> Option<(&'e str, &'e str)> {
         Body::Debit(debit) => Some((&debit.event.source, &debit.event.id)),
         Body::Unrated(unrated) => Some((&unrated.event.source, &unrated.event.id)),
         Body::Quarantined(held) => Some((&held.source, &held.id)),
+        Body::Corrected(corrected) => match (&corrected.by, &corrected.now) {
+            (Corrector::Producer { id, .. }, _) => Some((&corrected.before.event.source, id)),
+            (Corrector::ByHand(_), Some(now)) => Some((&now.event.source, &now.event.id)),
+            (Corrector::ByHand(_), None) => None,
+        },
+        Body::QuarantineDecided(decided) => Some((&decided.source, &decided.id)),
         Body::Grant(_)
         | Body::Adjustment(_)
         | Body::LotVoided(_)

@@ -1,7 +1,10 @@
 //! A ledger entry in words and numbers: what `explain` answers.
 
 use domain::{CatalogueId, Item, Measure, Money, Partition, Timestamp, UsageEvent};
-use ledger::{Body, Cause, Debit, Draw, Entry, Freed, HoldName, HoldUse, Quarantined, Unrated};
+use ledger::{
+    Body, Cause, Corrected, Corrector, Debit, Draw, Entry, Freed, HoldName, HoldUse,
+    QuarantineDecided, Quarantined, Unrated,
+};
 use rating::{Catalogue, Rating, explain_lines, explain_total};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +21,8 @@ pub(crate) fn entry_json(
         Body::Debit(debit) => debit_json(catalogue, partition, debit),
         Body::Unrated(unrated) => unrated_json(unrated),
         Body::Quarantined(held) => quarantined_json(partition, held),
+        Body::Corrected(corrected) => corrected_json(catalogue, partition, corrected),
+        Body::QuarantineDecided(decided) => decided_json(partition, decided),
         Body::Grant(_)
         | Body::Adjustment(_)
         | Body::LotVoided(_)
@@ -57,7 +62,41 @@ fn cause_json(partition: Partition, cause: Cause) -> Value {
         }
         Cause::Timer { due } => json!({ "kind": "timer", "due": due }),
         Cause::Catalogue { next } => json!({ "kind": "catalogue", "next_offset": next }),
+        Cause::Decision { entry } => json!({
+            "kind": "decision",
+            "entry": projection::entry_id(partition, entry),
+        }),
     }
+}
+
+/// A charge that another took the place of, or none: both in full, and the difference.
+fn corrected_json(catalogue: &Catalogue, partition: Partition, corrected: &Corrected<'_>) -> Value {
+    let by = match &corrected.by {
+        Corrector::ByHand(by) => json!({
+            "actor": by.actor,
+            "reason": by.reason,
+            "id": by.command,
+        }),
+        Corrector::Producer { id, time, .. } => json!({ "event": id, "time": time.to_string() }),
+    };
+    json!({
+        "corrects": projection::entry_id(partition, corrected.corrects),
+        "charge": projection::entry_id(partition, corrected.charge),
+        "charge_recorded_at": corrected.recorded_at.to_string(),
+        "by": by,
+        "change": corrected.change(),
+        "before": debit_json(catalogue, partition, &corrected.before),
+        "now": corrected.now.as_ref().map(|now| debit_json(catalogue, partition, now)),
+    })
+}
+
+fn decided_json(partition: Partition, decided: &QuarantineDecided<'_>) -> Value {
+    json!({
+        "held": projection::entry_id(partition, decided.held),
+        "reason": decided.reason.code(),
+        "accepted": decided.accepted,
+        "by": { "actor": decided.by.actor, "reason": decided.by.reason, "id": decided.by.command },
+    })
 }
 
 fn debit_json(catalogue: &Catalogue, partition: Partition, debit: &Debit<'_>) -> Value {

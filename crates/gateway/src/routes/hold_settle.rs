@@ -91,6 +91,7 @@ async fn first_of(
     match ending {
         Ending::Debit { entry, .. }
         | Ending::Unrated { entry, .. }
+        | Ending::Corrected { entry, .. }
         | Ending::Quarantined { entry, .. } => Ok((ending, Some(entry), false)),
         Ending::Exception(ExceptionKind::Duplicate { repeats }) => {
             let record = command::found(app, name.partition, repeats).await?;

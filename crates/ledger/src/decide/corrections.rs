@@ -10,8 +10,8 @@ use super::{Moment, entry};
 use crate::entry::{BudgetUses, Draws};
 use crate::workbook::{Workbook, split};
 use crate::{
-    Account, Balance, Body, ByHand, Corrected, Corrector, Debit, Entry, QuarantineDecided, Rerate,
-    Return, Reversed,
+    Account, Balance, Body, ByHand, Cause, Corrected, Corrector, Debit, Entry, QuarantineDecided,
+    Rerate, Return, Reversed, StandingCharge,
 };
 
 /// What a charge should have been.
@@ -36,7 +36,8 @@ pub(super) fn reverse<'a>(
     by: ByHand<'a>,
     now: Timestamp,
 ) -> Result<(Balance, Body<'a>), Reason> {
-    let debit = charge_of(account, original)?;
+    let StandingCharge { entry, recorded_at, debit, .. } =
+        of_account(account, original.standing())?;
     let mut book = Workbook::new(account);
     let mut returns: SmallVec<[Return; 1]> = SmallVec::new();
     for draw in debit.paying() {
@@ -46,13 +47,13 @@ pub(super) fn reverse<'a>(
     let spender = Spender::of_event(&debit.event);
     let reversed = Reversed {
         by,
-        reverses: original.number,
-        recorded_at: original.charge_origin().1,
-        debit: debit.clone().into_owned(),
+        reverses: entry,
+        recorded_at,
         returns,
         overage,
         lot,
         budgets: budget_uses(account, &spender, -debit.credits, debit.event.time),
+        debit,
     };
     Ok((book.after, Body::Reversed(Box::new(reversed))))
 }
@@ -65,7 +66,8 @@ pub(super) fn rerate<'a>(
     by: ByHand<'a>,
     now: Timestamp,
 ) -> Result<(Balance, Body<'a>), Reason> {
-    let before = charge_of(account, original)?.clone().into_owned();
+    let standing = of_account(account, original.standing())?;
+    let before = &standing.debit;
     let lines: Credits = rerate.lines.iter().map(|line| line.credits).sum();
     let fits = rerate.lines.len() == before.event.items.len()
         && lines == rerate.credits
@@ -83,41 +85,40 @@ pub(super) fn rerate<'a>(
         credits: rerate.credits,
         residual: rerate.residual,
     };
-    replace(account, original, Corrector::ByHand(by), Some(replacement), now)
+    replace(account, standing, (Corrector::ByHand(by), Some(replacement)), now)
 }
 
 /// Puts another charge in the place of one, or none.
 ///
 /// # Errors
-/// [`Reason::NotACharge`] when the original stands for no charge of the account.
+/// [`Reason::NotACharge`] when the account has no such charge.
 pub fn correct<'a>(
     account: &Account,
-    original: &Entry<'_>,
-    (by, replacement): (Corrector<'a>, Option<Replacement<'a>>),
+    standing: StandingCharge,
+    by: (Corrector<'a>, Option<Replacement<'a>>),
     moment: Moment,
 ) -> Result<Entry<'a>, Reason> {
-    let (after, body) = replace(account, original, by, replacement, moment.ledger_time)?;
-    let name = Text::Owned(original.account.to_string());
+    let name = standing.account.clone();
+    let standing = of_account(account, Some(standing))?;
+    let (after, body) = replace(account, standing, by, moment.ledger_time)?;
     Ok(entry(account, name, moment, after, body))
 }
 
 fn replace<'a>(
     account: &Account,
-    original: &Entry<'_>,
-    by: Corrector<'a>,
-    replacement: Option<Replacement<'a>>,
+    standing: StandingCharge,
+    (by, replacement): (Corrector<'a>, Option<Replacement<'a>>),
     now: Timestamp,
 ) -> Result<(Balance, Body<'a>), Reason> {
-    let before = charge_of(account, original)?.clone().into_owned();
+    let before = standing.debit;
     let credits = replacement.as_ref().map_or(Credits::ZERO, |now| now.credits);
     let mut book = Workbook::new(account);
     let mut paying = Paying::of(&before);
-    let (charge, recorded_at) = original.charge_origin();
     let mut corrected = Corrected {
         by,
-        corrects: original.number,
-        charge,
-        recorded_at,
+        corrects: standing.entry,
+        charge: standing.charge,
+        recorded_at: standing.recorded_at,
         now: None,
         returns: SmallVec::new(),
         forgiven: Credits::ZERO,
@@ -143,13 +144,12 @@ fn replace<'a>(
     Ok((book.after, Body::Corrected(Box::new(corrected))))
 }
 
-/// The charge that an entry of this account stands for.
-fn charge_of<'e>(account: &Account, original: &'e Entry<'_>) -> Result<&'e Debit<'e>, Reason> {
-    // An entry that this account has not had cannot be its charge.
-    if original.sequence > account.sequence {
-        return Err(Reason::NotACharge);
-    }
-    original.standing_charge().ok_or(Reason::NotACharge)
+/// An entry that this account has not had cannot be its charge.
+fn of_account(
+    account: &Account,
+    standing: Option<StandingCharge>,
+) -> Result<StandingCharge, Reason> {
+    standing.filter(|standing| standing.sequence <= account.sequence).ok_or(Reason::NotACharge)
 }
 
 /// Who pays for a charge, in order.
@@ -233,12 +233,15 @@ pub(super) fn decide_quarantined<'a>(
     let Body::Quarantined(quarantined) = &held.body else {
         return Err(Reason::NotQuarantined);
     };
+    let Cause::Input { topic, offset } = held.cause else { return Err(Reason::NotQuarantined) };
     if held.sequence > account.sequence {
         return Err(Reason::NotQuarantined);
     }
     let decided = QuarantineDecided {
         by,
         held: held.number,
+        topic,
+        offset,
         source: Text::Owned(quarantined.source.to_string()),
         id: Text::Owned(quarantined.id.to_string()),
         reason: quarantined.reason,

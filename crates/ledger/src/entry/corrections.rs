@@ -1,6 +1,6 @@
 //! Charges that are replaced, and held-back records whose fate a person decided.
 
-use domain::{ContentHash, Credits, EntryNumber, Reason, Text, Timestamp};
+use domain::{ContentHash, Credits, EntryNumber, Offset, Reason, Sequence, Text, Timestamp, Topic};
 use smallvec::SmallVec;
 
 use super::{BudgetUses, ByHand, Debit, Draws, Return};
@@ -50,6 +50,18 @@ impl Corrected<'_> {
     }
 }
 
+/// A charge as it stands, with the entry that stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingCharge {
+    pub entry: EntryNumber,
+    pub sequence: Sequence,
+    pub account: Text<'static>,
+    /// The debit that it began with, and when that was recorded.
+    pub charge: EntryNumber,
+    pub recorded_at: Timestamp,
+    pub debit: Debit<'static>,
+}
+
 /// Who says that a charge should have been another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Corrector<'a> {
@@ -67,8 +79,10 @@ pub enum Corrector<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineDecided<'a> {
     pub by: ByHand<'a>,
-    /// The entry that held it back.
+    /// The entry that held it back, and where the record stands in the partition's inputs.
     pub held: EntryNumber,
+    pub topic: Topic,
+    pub offset: Offset,
     pub source: Text<'a>,
     pub id: Text<'a>,
     /// Why it was held back.

@@ -21,7 +21,7 @@ use crate::Category;
 pub use controls::{
     BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, NoticesSet, Refunded, Reversed,
 };
-pub use corrections::{Corrected, Corrector, QuarantineDecided};
+pub use corrections::{Corrected, Corrector, QuarantineDecided, StandingCharge};
 pub use holds::{
     Freed, HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
     HoldUse, Limit, Lost, Return, ReturnTo,
@@ -78,12 +78,16 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The debit that the charge which this entry stands for began with, and when it was recorded.
-    pub fn charge_origin(&self) -> (EntryNumber, Timestamp) {
+    /// The same on its own, with where it began.
+    pub fn standing(&self) -> Option<StandingCharge> {
+        let debit = self.standing_charge()?.clone().into_owned();
+        let (mut charge, mut recorded_at) = (self.number, self.recorded_at);
         if let Body::Corrected(corrected) = &self.body {
-            return (corrected.charge, corrected.recorded_at);
+            (charge, recorded_at) = (corrected.charge, corrected.recorded_at);
         }
-        (self.number, self.recorded_at)
+        let account = Text::Owned(self.account.to_string());
+        let (entry, sequence) = (self.number, self.sequence);
+        Some(StandingCharge { entry, sequence, account, charge, recorded_at, debit })
     }
 
     /// The lot that it opens, if it opens one; it is named by the entry's sequence number.

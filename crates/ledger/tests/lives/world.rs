@@ -339,7 +339,8 @@ impl World {
             Replacement { event, content, plan, rate_card, catalogue, lines, credits, residual }
         });
         let account = self.state.account(&original.account);
-        let entry = decide::correct(account, original, (by, replacement), moment).unwrap();
+        let standing = original.standing().unwrap();
+        let entry = decide::correct(account, standing, (by, replacement), moment).unwrap();
         self.take(entry.clone());
         entry
     }

@@ -1,7 +1,7 @@
 //! Unrated usage, quarantine, dead letters.
 
 use domain::{Item, Timestamp, UsageEvent};
-use ledger::{Body, Cause, Entry, Quarantined, Unrated};
+use ledger::{Body, Cause, Entry, QuarantineDecided, Quarantined, Unrated};
 use wire::DeadLetter;
 
 use super::usage::text;
@@ -23,6 +23,7 @@ impl ExceptionRows {
                 self.step(place, entry, &debit.event, ("charged", "", 0));
             }
             Body::Quarantined(quarantined) => self.quarantined(place, entry, quarantined),
+            Body::QuarantineDecided(decided) => self.decided(place, entry, decided),
             Body::Debit(_)
             | Body::Grant(_)
             | Body::Adjustment(_)
@@ -44,7 +45,8 @@ impl ExceptionRows {
             | Body::NoticesSet(_)
             | Body::Refunded(_)
             | Body::Reversed(_)
-            | Body::LotExpiring(_) => {}
+            | Body::LotExpiring(_)
+            | Body::Corrected(_) => {}
         }
     }
 
@@ -87,7 +89,7 @@ impl ExceptionRows {
     fn quarantined(&mut self, place: Place, entry: &Entry<'_>, held: &Quarantined<'_>) {
         let (topic, offset) = match entry.cause {
             Cause::Input { topic, offset } => (topic.name(), offset.0),
-            Cause::Timer { .. } | Cause::Catalogue { .. } => ("", -1),
+            Cause::Timer { .. } | Cause::Catalogue { .. } | Cause::Decision { .. } => ("", -1),
         };
         let conflicts =
             held.conflicts_with.map(|first| entry_id(place.partition, first)).unwrap_or_default();
@@ -114,6 +116,30 @@ impl ExceptionRows {
             row.put_text(&held.record);
             row.put_text("");
             row.put_text("");
+            row.put_time(entry.recorded_at);
+            row.put_u32(place.partition.0);
+            row.put_i64(place.offset.0);
+        });
+    }
+
+    fn decided(&mut self, place: Place, entry: &Entry<'_>, decided: &QuarantineDecided<'_>) {
+        self.quarantine.add(|row| {
+            row.put_text(decided.topic.name());
+            row.put_u32(place.partition.0);
+            row.put_i64(decided.offset.0);
+            row.put_u32(1);
+            row.put_text(if decided.accepted { "accepted" } else { "rejected" });
+            row.put_text(decided.reason.code());
+            row.put_text("");
+            row.put_text("");
+            row.put_text(entry.account.as_bytes());
+            row.put_text(decided.source.as_bytes());
+            row.put_text(decided.id.as_bytes());
+            row.put_nullable_time(None);
+            row.put_text("");
+            row.put_text("");
+            row.put_text(decided.by.actor.as_bytes());
+            row.put_text(decided.by.reason.as_bytes());
             row.put_time(entry.recorded_at);
             row.put_u32(place.partition.0);
             row.put_i64(place.offset.0);

@@ -83,7 +83,7 @@ impl LedgerBatch {
     }
 
     fn entry(&mut self, place: Place, entry: &Entry<'_>, names: &Names<'_>) {
-        if let Some(charged) = usage::Charged::of(place, entry) {
+        for charged in usage::Charged::of(place, entry) {
             self.usage.charged(&charged, names);
         }
         self.balances.entry(place, entry);

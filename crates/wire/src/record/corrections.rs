@@ -75,6 +75,8 @@ fn read_corrector<'a>(fields: &mut Fields<'a>) -> Corrector<'a> {
 pub(super) fn write_decided(writer: &mut Writer<'_>, decided: &QuarantineDecided<'_>) {
     write_by(writer, &decided.by);
     writer.number(decided.held.0);
+    writer.branch(decided.topic.code());
+    writer.long(decided.offset.0);
     writer.string(&decided.source);
     writer.string(&decided.id);
     writer.reason(decided.reason);
@@ -85,6 +87,8 @@ pub(super) fn read_decided<'a>(fields: &mut Fields<'a>) -> QuarantineDecided<'a>
     QuarantineDecided {
         by: read_by(fields),
         held: fields.entry_number("held"),
+        topic: fields.word("topic"),
+        offset: fields.offset("offset"),
         source: fields.text("source"),
         id: fields.text("id"),
         reason: fields.reason("reason"),

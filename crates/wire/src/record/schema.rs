@@ -34,7 +34,7 @@ macro_rules! schemas {
 schemas! {
     LEDGER_ENTRY_V1_FINGERPRINT "ledger-entry" 1 0xd3e5_4292_082a_0773;
     LEDGER_ENTRY_V2_FINGERPRINT "ledger-entry" 2 0xc9aa_d813_8ae9_8259;
-    LEDGER_ENTRY_V3_FINGERPRINT "ledger-entry" 3 0xdcf4_2b46_9082_5edc;
+    LEDGER_ENTRY_V3_FINGERPRINT "ledger-entry" 3 0x0c1f_5ad9_7224_2920;
     SEAL_V1_FINGERPRINT "seal" 1 0x6800_ab4e_d649_48c0;
     CATALOGUE_ADOPTED_V1_FINGERPRINT "catalogue-adopted" 1 0x8e94_c784_bbe2_4697;
     COMMAND_V1_FINGERPRINT "command" 1 0x5dfc_f1e7_af63_35ee;

@@ -36,10 +36,11 @@ prop_compose! {
 prop_compose! {
     fn decided()(
         (by, held) in (by_hand(), entry_number()),
+        (topic, offset) in (topic(), offset()),
         (source, id, reason) in (name(), name(), reason()),
         accepted: bool,
     ) -> QuarantineDecided<'static> {
-        QuarantineDecided { by, held, source, id, reason, accepted }
+        QuarantineDecided { by, held, topic, offset, source, id, reason, accepted }
     }
 }
 

@@ -62,6 +62,8 @@ fn decided() -> Entry<'static> {
     entry(Body::QuarantineDecided(Box::new(QuarantineDecided {
         by: by_hand(),
         held: EntryNumber(8_812_000),
+        topic: Topic::UsageRaw,
+        offset: Offset(12_345_600),
         source: "/chat/eu-1".into(),
         id: "req_8f2c".into(),
         reason: Reason::TooLate,
