@@ -5,6 +5,7 @@
 //! State runs ahead of the commit. When a commit does not go through, the core is thrown away and
 //! made again from the ledger ([`crate::recover`]): nothing here is ever undone by hand.
 
+mod again;
 mod command;
 mod plans;
 mod time;
@@ -18,6 +19,8 @@ use identity::{IdentityError, IdentityIndex};
 use ledger::{ApplyError, CatalogueAdopted, Entry, ExceptionKind, PartitionState};
 
 use crate::{Outgoing, Prices};
+
+pub use again::{DecidedAgain, Step};
 
 /// What stops a partition until it is made again from the ledger, or a person acts.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,8 @@ pub struct PartitionCore {
     drain_from: Option<EntryNumber>,
     outcomes: ledger::Counts,
     reasons: Vec<Reason>,
+    /// While a step is decided again: what the ledger has for it.
+    again: Option<again::Again>,
 }
 
 /// What the ledger says of a partition.
@@ -97,6 +102,7 @@ impl PartitionCore {
             drain_from: (state.waiting_count() > 0).then_some(EntryNumber(0)),
             outcomes: ledger::Counts::default(),
             reasons: Vec::new(),
+            again: None,
             state,
             progress,
         }
@@ -231,6 +237,9 @@ impl PartitionCore {
     /// owner is to be told.
     fn write(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {
         self.outgoing.ledger(&entry.account, |out| wire::encode_entry(entry, out));
+        if self.again.is_some() {
+            return self.follow_expected().map(drop);
+        }
         let events = self.state.apply(entry)?;
         for event in &events {
             let mut bytes = Vec::new();
