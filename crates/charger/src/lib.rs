@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use catalog::Prices;
 pub use clock::{Clock, SystemClock};
-pub use core::{CoreSettings, Folded, Halt, PartitionCore, Taken};
+pub use core::{CoreSettings, DecidedAgain, Folded, Halt, PartitionCore, Step, Taken};
 pub use metrics::ChargerMetrics;
 pub use outgoing::Outgoing;
 pub use recover::{Folder, RecoverError, recover};

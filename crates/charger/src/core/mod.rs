@@ -5,6 +5,7 @@
 //! State runs ahead of the commit. When a commit does not go through, the core is thrown away and
 //! made again from the ledger ([`crate::recover`]): nothing here is ever undone by hand.
 
+mod again;
 mod command;
 mod corrections;
 mod plans;
@@ -19,6 +20,8 @@ use identity::{IdentityError, IdentityIndex};
 use ledger::{ApplyError, CatalogueAdopted, Entry, ExceptionKind, PartitionState};
 
 use crate::{Outgoing, Prices};
+
+pub use again::{DecidedAgain, Step};
 
 /// What stops a partition until it is made again from the ledger, or a person acts.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +74,8 @@ pub struct PartitionCore {
     reasons: Vec<Reason>,
     /// The entry that was asked for last, as the ledger has it.
     provided: Option<Provided>,
+    /// While a step is decided again: what the ledger has for it.
+    again: Option<again::Again>,
 }
 
 /// What became of a record.
@@ -118,6 +123,7 @@ impl PartitionCore {
             outcomes: ledger::Counts::default(),
             reasons: Vec::new(),
             provided: None,
+            again: None,
             state,
             progress,
         }
@@ -273,6 +279,9 @@ impl PartitionCore {
     /// owner is to be told.
     fn write(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {
         self.outgoing.ledger(&entry.account, |out| wire::encode_entry(entry, out));
+        if self.again.is_some() {
+            return self.follow_expected().map(drop);
+        }
         let events = self.state.apply(entry)?;
         for event in &events {
             let mut bytes = Vec::new();
