@@ -178,7 +178,8 @@ fn doubtful(body: &CommandBody<'_>) -> &'static str {
     }
 }
 
-async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'static>, Problem> {
+/// Sends a command, and gives the charger's own reply.
+pub(crate) async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'static>, Problem> {
     let Ask { to, by, body, waits } = ask;
     let (partition, account, within) = match to {
         To::Account(account) => (app.home(&account), account, Vec::new()),

@@ -52,6 +52,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason.code(), reason.row().about)
     }
 
+    /// Its type and what it says, for an answer that lists several.
+    pub(crate) fn said(&self) -> (&str, &str) {
+        (&self.0.code, &self.0.detail)
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }

@@ -23,6 +23,7 @@ pub const PROBLEM_TYPES: &[ProblemType] = &[
     problem("bad_url", 400, "not a URL that may be called"),
     problem("body_cut_short", 400, "the body ended early"),
     problem("empty_body", 400, "the body holds nothing to take"),
+    problem("too_many_charges", 400, "a request to price charges anew lists too many"),
     problem(
         "unknown_field",
         400,

@@ -28,7 +28,7 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
     accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quote, rates, sql, status, usage, verify, webhooks,
+    quarantine, quote, rates, rerates, sql, status, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -188,8 +188,8 @@ pub fn route_table() -> Vec<RouteRow> {
 
 fn routes() -> Routes {
     use access::Action::{
-        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, PublishRates, Query,
-        Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
+        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, Operate, PublishRates,
+        Query, Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
         SendUsage, Verify,
     };
     Routes::default()
@@ -244,6 +244,11 @@ fn routes() -> Routes {
         .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
         .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
+        .post("/v1/rerates/plan", Rule::of_all_accounts(Operate), rerates::plan)
+        .post("/v1/rerates", Rule::of_all_accounts(Operate), rerates::apply)
+        .get("/v1/quarantine", Rule::of_all_accounts(Operate), quarantine::list)
+        .post("/v1/quarantine/{entry}/accept", Rule::of_all_accounts(Operate), quarantine::accept)
+        .post("/v1/quarantine/{entry}/reject", Rule::of_all_accounts(Operate), quarantine::reject)
         .post("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::create)
         .get("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::list)
         .post("/v1/keys/{id}/rotate", Rule::of_all_accounts(ManageKeys), keys::rotate)

@@ -402,6 +402,58 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[(200, "Rows", "What was checked, and the first counterexamples.")],
     ),
     Operation {
+        about: "Nothing changes. Reads the ledger, and follows each charge to the entry that stands for it.",
+        idempotent: false,
+        ..write(
+            "/v1/rerates/plan",
+            "What another catalogue would have charged",
+            Body::Of("ReratePlanRequest"),
+            &[(200, "ReratePlan", "The charges that would differ, 250,000 at most.")],
+        )
+    },
+    Operation {
+        about: "At most 500 charges of a plan. The same plan again changes nothing.",
+        idempotent: false,
+        ..write(
+            "/v1/rerates",
+            "Price charges anew",
+            Body::Of("RerateRequest"),
+            &[(200, "RerateResults", "What became of each charge.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("state", "held (the default), accepted, rejected, or all"),
+            ("account", "Of one account."),
+            ("source", "Of one source."),
+            ("reason", "Of one reason code."),
+        ],
+        ..get(
+            "/v1/quarantine",
+            "Records that were held back",
+            &[(200, "Quarantine", "The oldest first, 1,000 at most.")],
+        )
+    },
+    Operation {
+        about: "The record is charged as if it came now; one that conflicts with another takes its place.",
+        refusals: &[(404, "There is no such entry."), (409, "It is not held, or not any more.")],
+        ..write(
+            "/v1/quarantine/{entry}/accept",
+            "Let a held-back record in",
+            Body::Of("ReasonRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is no such entry."), (409, "It is not held, or not any more.")],
+        ..write(
+            "/v1/quarantine/{entry}/reject",
+            "Leave a held-back record out",
+            Body::Of("ReasonRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
         about: "The key is shown once.",
         refusals: &[(
             409,

@@ -257,6 +257,62 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     ),
     ("ReasonRequest", &[must("reason", Text, "")]),
     (
+        "RerateFilter",
+        &[
+            may("accounts", Texts, ""),
+            may("features", Texts, ""),
+            may("models", Texts, "Charges with an item of one of them."),
+            may("sources", Texts, ""),
+            may("from", Time, "Event times from here on."),
+            may("to", Time, "Event times before this."),
+        ],
+    ),
+    (
+        "ReratePlanRequest",
+        &[
+            may("filter", Of("RerateFilter"), "What is looked at; everything unless said."),
+            may(
+                "catalogue",
+                Count,
+                "The catalogue when its next offset was this; the newest unless said.",
+            ),
+        ],
+    ),
+    (
+        "ReratePlan",
+        &[
+            must("catalogue", Count, "Its next offset."),
+            must("looked_at", Count, "Charges that the filter takes."),
+            must("whole", Flag, "Whether there are no more than are listed."),
+            must("unpriced", Count, "Charges that this catalogue has no price for: they stay."),
+            must("unpriced_examples", Anys, ""),
+            must("charges", Anys, "With the entry that stands for each, and both prices."),
+        ],
+    ),
+    (
+        "RerateCharge",
+        &[
+            must("entry", Text, "The entry that stands for the charge."),
+            must("offset", Count, "Where it stands in the ledger."),
+            must("credits", Amount, "What it is to come to."),
+        ],
+    ),
+    (
+        "RerateRequest",
+        &[
+            must("plan", Text, "Names the plan: the same again changes nothing."),
+            must("catalogue", Count, "The catalogue of the plan."),
+            must("charges", Many("RerateCharge"), "500 at most."),
+            must("reason", Text, ""),
+            may("actor", Text, "On whose behalf; the key speaks for itself otherwise."),
+        ],
+    ),
+    (
+        "RerateResults",
+        &[must("results", Anys, "Per charge: applied, repeated, refused or undecided.")],
+    ),
+    ("Quarantine", &[must("quarantine", Anys, "")]),
+    (
         "PlanRequest",
         &[
             must("plan", Text, "A plan of the catalogue."),

@@ -4,6 +4,7 @@
 
 mod canary;
 mod catalogue;
+mod corrections;
 mod credits;
 mod holds;
 mod hostile;
