@@ -8,6 +8,7 @@ mod keys;
 pub(crate) mod plan;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod rerate;
 pub(crate) mod spending;
 pub(crate) mod topup;
 mod values;
@@ -178,6 +179,12 @@ pub(crate) enum Command {
         Examples:\n  tally verify\n  tally verify --json"
     )]
     Verify,
+    /// Set wrong prices right: plan, look at the difference, apply
+    #[command(subcommand)]
+    Rerate(rerate::Rerate),
+    /// Records that were held back: look at them, let them in or leave them out
+    #[command(subcommand)]
+    Quarantine(rerate::Quarantine),
     /// Everything that can be set, and what is set now
     #[command(
         after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."

@@ -26,7 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, rates, spending, status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, quarantine, rates, rerate, spending, status,
+    warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -93,6 +94,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Key(key) => keys::keys(&context(&settings)?, key),
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
+        Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
+        Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
         Command::Verify => status::verify(&context(&settings)?),
         Command::Settings => {
             show_settings(&settings, output);

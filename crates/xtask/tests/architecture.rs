@@ -30,15 +30,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "subprocess"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
     ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
-    ("charger", &["catalog", "domain", "eventlog", "flow", "identity", "ledger", "rating", "wire"]),
+    // Reading the ledger from its log.
+    ("ledger-log", &["domain", "eventlog", "wire"]),
+    ("charger", &[
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "ledger-log", "rating", "wire",
+    ]),
     ("projector", &[
         "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
     ]),
     // Its sender and its fold of deliveries serve the API as well.
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
-        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "notifier", "projection", "rating",
-        "replay", "warehouse", "wire",
+        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier", "projection",
+        "rating", "replay", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
