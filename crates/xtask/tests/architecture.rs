@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rating", &["calendar", "domain"]),
     ("ledger", &["calendar", "domain"]),
     ("wire", &["calendar", "domain", "ledger", "rating"]),
+    // Prices a second time, sharing nothing with `rating`.
+    ("reckoner", &["domain"]),
     ("access", &["domain", "wire"]),
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
@@ -38,12 +40,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "notifier", "projection", "rating",
-        "replay", "warehouse", "wire",
+        "replay", "rerun", "warehouse", "wire",
     ]),
     ("replay", &[
-        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
-        "wire",
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
+        "warehouse", "wire",
     ]),
+    // The charger's own core, deciding again.
+    ("rerun", &["catalog", "charger", "domain", "eventlog", "flow", "ledger", "replay", "wire"]),
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
         "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
@@ -53,7 +57,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
         "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
-        "replay", "wire",
+        "replay", "rerun", "wire",
     ]),
     // Measures the real thing, on real servers.
     ("bench", &[
@@ -91,7 +95,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] =
-    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection"];
+    &["domain", "calendar", "rating", "reckoner", "ledger", "flow", "wire", "access", "projection"];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]
