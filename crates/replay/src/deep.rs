@@ -205,8 +205,7 @@ impl<'l> Deep<'l> {
             LedgerRecord::Entry(entry) => {
                 if self.settings.since.covers(partition, offset, entry.recorded_at) {
                     let at = format!("ledger.entries[{partition}]@{offset}");
-                    let account = self.ledger.state().account(&entry.account);
-                    self.pricing.entry(&at, entry, account);
+                    self.pricing.entry(&at, entry, self.ledger.state());
                 }
                 self.entries.entry(offset, entry)?;
                 self.inputs.entry(entry);

@@ -83,7 +83,9 @@ impl EntriesCheck {
     pub(crate) fn seal(&mut self, seal: &Seal) -> std::io::Result<()> {
         for exception in &seal.exceptions {
             let repeats = match exception.kind {
-                ExceptionKind::Duplicate { repeats } | ExceptionKind::Repeated { repeats } => repeats,
+                ExceptionKind::Duplicate { repeats } | ExceptionKind::Repeated { repeats } => {
+                    repeats
+                }
                 ExceptionKind::DeadLetter { .. }
                 | ExceptionKind::Forwarded { .. }
                 | ExceptionKind::Refused { .. } => continue,

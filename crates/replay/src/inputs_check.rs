@@ -59,18 +59,17 @@ pub(crate) struct InputsCheck<'l> {
 }
 
 impl<'l> InputsCheck<'l> {
-    pub(crate) fn new(
-        log: &'l dyn EventLog,
-        partitions: u32,
-        currency: Option<Currency>,
-    ) -> Self {
+    pub(crate) fn new(log: &'l dyn EventLog, partitions: u32, currency: Option<Currency>) -> Self {
         let of = |invariant, about| Check::of(Evidence::Inputs, invariant, about);
         Self {
             log,
             partitions,
             partition: Partition(0),
             currency,
-            outcomes: of(1, "every retained input ended as its bytes say, and empty offsets are empty"),
+            outcomes: of(
+                1,
+                "every retained input ended as its bytes say, and empty offsets are empty",
+            ),
             identities: of(6, "duplicates repeat their entry's meaning, and conflicts do not"),
             booked: of(10, "usage ended as usage does"),
             letters: of(1, "every dead letter stands in usage.dead-letters with the input's bytes"),
@@ -238,9 +237,12 @@ impl<'l> InputsCheck<'l> {
             let found = (letter.reason, ContentHash::of(&letter.record));
             match dead.remove(&(letter.at.topic, letter.offset)) {
                 Some(said) => self.letters.note(
-                    (said != found).then(|| format!("the dead letter of {input} is of other bytes")),
+                    (said != found)
+                        .then(|| format!("the dead letter of {input} is of other bytes")),
                 ),
-                None if letter.offset >= range.from && self.is_retained(&letter.at, letter.offset) => {
+                None if letter.offset >= range.from
+                    && self.is_retained(&letter.at, letter.offset) =>
+                {
                     self.letters.note(Some(format!("{input} has a dead letter and is not dead")));
                 }
                 // Of a seal that was passed over, or of an input that is gone.

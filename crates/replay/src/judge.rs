@@ -115,13 +115,15 @@ impl Bench<'_> {
             Ended::Exception(ExceptionKind::DeadLetter { reason }) => {
                 let foreign = self.currency.is_some_and(|own| is_foreign(&decoded.event, own));
                 let is_right = match reason {
-                    Reason::MisroutedTwice => {
-                        !is_home && record.at.topic == Topic::UsageForwarded
-                    }
+                    Reason::MisroutedTwice => !is_home && record.at.topic == Topic::UsageForwarded,
                     Reason::BadCurrency => foreign,
                     _ => false,
                 };
-                if is_right { RIGHT } else { fault(1, format!("dead for {reason}, it can be read")) }
+                if is_right {
+                    RIGHT
+                } else {
+                    fault(1, format!("dead for {reason}, it can be read"))
+                }
             }
             _ if !is_home => fault(1, format!("its account lives in partition {home}")),
             Ended::Exception(ExceptionKind::Duplicate { repeats }) => {
@@ -207,9 +209,9 @@ impl Bench<'_> {
             }
             // Whether a refusal was right depends on the state it met: the raw replay decides it again.
             Ended::Exception(ExceptionKind::Refused { .. }) => RIGHT,
-            Ended::Exception(
-                ExceptionKind::Duplicate { .. } | ExceptionKind::Forwarded { .. },
-            ) => fault(1, "a command ended as usage does"),
+            Ended::Exception(ExceptionKind::Duplicate { .. } | ExceptionKind::Forwarded { .. }) => {
+                fault(1, "a command ended as usage does")
+            }
             Ended::Entry(entry) => match entry.identity {
                 Some((_, said)) if said != content => {
                     fault(6, "its entry has another content than it")
@@ -235,8 +237,5 @@ fn key_of(event: &UsageEvent<'_>) -> IdentityKey {
 }
 
 fn is_foreign(event: &UsageEvent<'_>, own: Currency) -> bool {
-    event
-        .items
-        .iter()
-        .any(|item| item.vendor_cost.is_some_and(|reported| reported.currency != own))
+    event.items.iter().any(|item| item.vendor_cost.is_some_and(|reported| reported.currency != own))
 }

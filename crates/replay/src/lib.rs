@@ -5,8 +5,8 @@
 mod deep;
 mod entries_check;
 mod find;
-mod inputs_check;
 mod input_reader;
+mod inputs_check;
 mod judge;
 mod ledger_check;
 mod pace;

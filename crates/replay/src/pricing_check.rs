@@ -50,11 +50,17 @@ impl<'h> PricingCheck<'h> {
             current: None,
             reckon_every: u64::from(reckon_every.max(1)),
             charges: 0,
-            adoptions: of(8, "every adopted catalogue is one that rates.catalog had"),
+            adoptions: of(
+                8,
+                "catalogues are adopted before they are used, as rates.catalog had them",
+            ),
             again: of(8, "every charge, priced again under the catalogue it names, is the same"),
             independent,
             free: of(9, "nothing is free but by a rule, a rate of zero, or nothing used"),
-            costs: of(9, "a vendor cost that is missing says why, and one that is known has a price"),
+            costs: of(
+                9,
+                "a vendor cost that is missing says why, and one that is known has a price",
+            ),
             waiting: of(9, "no usage waits for a price that there is"),
             freed: BTreeMap::new(),
             missing: 0,
@@ -72,10 +78,14 @@ impl<'h> PricingCheck<'h> {
         self.adoptions.note(fault);
     }
 
-    /// Prices an entry's charge again. `account` is its account before the entry.
-    pub(crate) fn entry(&mut self, at: &str, entry: &Entry<'_>, account: &Account) {
+    /// Prices an entry's charge again. `state` is its partition's before the entry.
+    pub(crate) fn entry(&mut self, at: &str, entry: &Entry<'_>, state: &PartitionState) {
         let Body::Debit(debit) = &entry.body else { return };
-        self.plan(at, entry, debit, account);
+        self.plan(at, entry, debit, state.account(&entry.account));
+        self.adoptions.note((debit.catalogue != state.catalogue).then(|| {
+            let (used, adopted) = (debit.catalogue, state.catalogue);
+            format!("{at}: priced by the catalogue at {used}, the partition had adopted {adopted}")
+        }));
         let Some(prices) = self.prices(debit.catalogue) else {
             self.again.note(Some(format!(
                 "{at}: it names the catalogue at {}, which never was",
@@ -109,9 +119,10 @@ impl<'h> PricingCheck<'h> {
                     self.missing += 1;
                     None
                 }
-                (Some(_), _, _) | (None, None, _) => {
-                    Some(format!("{at}: item {index} has a cost of {:?} for no reason", line.computed))
-                }
+                (Some(_), _, _) | (None, None, _) => Some(format!(
+                    "{at}: item {index} has a cost of {:?} for no reason",
+                    line.computed
+                )),
             };
             self.costs.note(fault);
         }
@@ -123,7 +134,8 @@ impl<'h> PricingCheck<'h> {
             let plan = account.plan().and_then(|plan| plan.plan_at(debit.event.time));
             if plan != debit.plan.as_deref() {
                 let said = &debit.plan;
-                self.again.note(Some(format!("{at}: charged under plan {said:?}, it had {plan:?}")));
+                self.again
+                    .note(Some(format!("{at}: charged under plan {said:?}, it had {plan:?}")));
             }
         }
     }
@@ -154,7 +166,9 @@ impl<'h> PricingCheck<'h> {
                     *self.freed.entry(by).or_default() += 1;
                     self.free.note(None);
                 }
-                None => self.free.note(Some(format!("{at}: item {index} is free, nothing says so"))),
+                None => {
+                    self.free.note(Some(format!("{at}: item {index} is free, nothing says so")))
+                }
             }
         }
     }
@@ -204,7 +218,9 @@ impl<'h> PricingCheck<'h> {
 fn difference(debit: &Debit<'_>, lines: &[RateLine]) -> String {
     let differing = debit.lines.iter().zip(lines).position(|(was, is)| was != is);
     match differing {
-        Some(index) => format!("item {index}: {:?} then, {:?} now", debit.lines[index], lines[index]),
+        Some(index) => {
+            format!("item {index}: {:?} then, {:?} now", debit.lines[index], lines[index])
+        }
         None => "the versions, the residual or the number of lines differ".to_owned(),
     }
 }

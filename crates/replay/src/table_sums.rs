@@ -131,9 +131,8 @@ fn difference(table: &Table, day: Day, ledger: &DaySums, there: &DaySums) -> Str
         .find(|(_, (one, other))| one != other);
     match differing {
         Some((column, (one, other))) => {
-            let amount = |atoms: &i128| {
-                <domain::Credits as domain::Amount>::from_atoms(*atoms).to_string()
-            };
+            let amount =
+                |atoms: &i128| <domain::Credits as domain::Amount>::from_atoms(*atoms).to_string();
             let (one, other) = (amount(one), amount(other));
             format!("{}.{} on {date}: {one} by the ledger, {other} there", table.name, column.name)
         }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use catalog::{History, Prices};
 use charger::{CoreSettings, DecidedAgain, Folded, Halt, PartitionCore, Step};
-use domain::{Credits, EntryNumber, Offset, Partition, Reason, Text, Timestamp, Topic, TopicPartition};
+use domain::{
+    Credits, EntryNumber, Offset, Partition, Reason, Text, Timestamp, Topic, TopicPartition,
+};
 use eventlog::EventLog;
 use flow::{BrakeLimits, Ending};
 use ledger::{Body, Cause, Debit, Entry, Exception, ExceptionKind, Seal};
@@ -264,7 +266,8 @@ impl<'l> Rerun<'l> {
                 None => self.is_not_decided(then, decided.ending),
             }
         }
-        for extra in decided.entries.iter().skip(records.len()).filter_map(|bytes| entry_of(bytes)) {
+        for extra in decided.entries.iter().skip(records.len()).filter_map(|bytes| entry_of(bytes))
+        {
             self.report.different += 1;
             let fields = vec![FieldDifference {
                 field: "entry",
@@ -307,8 +310,8 @@ impl<'l> Rerun<'l> {
             Some(ending) => format!("no entry: {ending:?}"),
             None => "no entry".to_owned(),
         };
-        let fields =
-            vec![FieldDifference { field: "entry", then: then.body.kind().to_owned(), now }];
+        let said = format!("{:?}: {:?}", then.cause, then.body);
+        let fields = vec![FieldDifference { field: "entry", then: said, now }];
         self.note_difference(then, fields);
     }
 
@@ -384,7 +387,8 @@ impl<'l> Rerun<'l> {
             .decide_again(Step::Input(input.record()), at, &[], &self.prices)
             .map_err(|why| self.damaged(EntryNumber(0), why))?;
         let is_same = decided.ending == Some(Ending::Exception(exception.kind));
-        if !is_same && must_by.is_none() && matches!(exception.kind, ExceptionKind::Refused { .. }) {
+        if !is_same && must_by.is_none() && matches!(exception.kind, ExceptionKind::Refused { .. })
+        {
             // It was refused somewhere further on.
             self.held = Some(input);
             return Ok(false);

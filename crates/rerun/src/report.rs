@@ -115,15 +115,14 @@ impl RawReport {
         for note in other.notes {
             self.say(note);
         }
-        let of = |((account, feature, model), (then, now)): (&(String, String, String), &_)| {
-            UsageSum {
+        let of =
+            |((account, feature, model), (then, now)): (&(String, String, String), &_)| UsageSum {
                 account: account.clone(),
                 feature: feature.clone(),
                 model: model.clone(),
                 credits_then: *then,
                 credits_now: *now,
-            }
-        };
+            };
         self.by_usage = self.sums.iter().map(of).collect();
     }
 }

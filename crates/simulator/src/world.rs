@@ -454,8 +454,7 @@ impl World {
 
     /// Today's charger decides the same from the inputs, to the last byte.
     fn decide_again(&self) -> anyhow::Result<()> {
-        let settings =
-            RawSettings { records_per_second: None, ..RawSettings::new(PARTITIONS) };
+        let settings = RawSettings { records_per_second: None, ..RawSettings::new(PARTITIONS) };
         let report = replay_raw(&self.log, &settings, &mut |_| true)?;
         if !report.holds() {
             bail!("decided again, it differs: {:?}", report.differences);
