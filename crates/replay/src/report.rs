@@ -21,6 +21,17 @@ pub enum Evidence {
     Clickhouse,
 }
 
+impl Evidence {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Catalogue => "catalogue",
+            Self::Inputs => "inputs",
+            Self::Clickhouse => "clickhouse",
+        }
+    }
+}
+
 /// One invariant, checked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {

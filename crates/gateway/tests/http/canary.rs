@@ -84,6 +84,7 @@ const PROMISE: &[(&str, &str, &[&str], About)] = &[
     ("GET", "/v1/status", &["operator", "analyst"], About::All),
     ("GET", "/v1/freshness", &ROLES, About::Nothing),
     ("GET", "/v1/verify", OPERATOR, About::All),
+    ("GET", "/v1/replay/raw", OPERATOR, About::All),
     ("POST", "/v1/keys", OPERATOR, About::All),
     ("GET", "/v1/keys", OPERATOR, About::All),
     ("POST", "/v1/keys/{id}/rotate", OPERATOR, About::All),
