@@ -1,7 +1,9 @@
 //! The gateway's metrics. A test pins the names: renaming one is a change that dashboards see.
 
 use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 use replay::Report;
 
 /// What the gateway tells of itself.

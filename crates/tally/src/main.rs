@@ -26,7 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, rates, spending, status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, proofs, rates, spending, status, warehouse,
+    webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -93,7 +94,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Key(key) => keys::keys(&context(&settings)?, key),
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
-        Command::Verify => status::verify(&context(&settings)?),
+        Command::Verify(verify) => proofs::verify(&context(&settings)?, verify),
+        Command::Replay(replay) => proofs::replay(&context(&settings)?, replay),
         Command::Settings => {
             show_settings(&settings, output);
             Ok(())

@@ -402,7 +402,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
             lines of {\"progress\"} and at last one of {\"report\"} or {\"problem\"}.",
         query: &[
             ("deep", "true for everything."),
-            ("from", "Deep: prices and inputs from this ledger time on, or from partition:offset pairs."),
+            (
+                "from",
+                "Deep: prices and inputs from this ledger time on, or from partition:offset pairs.",
+            ),
             ("rate", "Deep: records per second, 20000 by default; 0 is no bound."),
             ("every", "Deep: one charge of so many is reckoned independently, each by default."),
         ],

@@ -17,7 +17,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) type Ends = BTreeMap<Partition, Offset>;
 
 /// Waits until ClickHouse has every record before the ends. That it does not come is a finding.
-pub(super) async fn wait_for_projection(app: &App, ends: &Ends, check: &mut Check) -> Result<bool, Problem> {
+pub(super) async fn wait_for_projection(
+    app: &App,
+    ends: &Ends,
+    check: &mut Check,
+) -> Result<bool, Problem> {
     let last = last_records(app, ends.clone()).await?;
     let deadline = Instant::now() + app.settings.projection_patience;
     loop {
