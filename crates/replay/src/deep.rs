@@ -230,7 +230,8 @@ impl<'l> Deep<'l> {
 
     /// Usage that waits although its price is there is about to be charged: that is waited for.
     fn waiting(&mut self, partition: Partition, end: Offset) -> Result<(), VerifyError> {
-        let mut left = self.pricing.priceable(self.ledger.state());
+        let Some(state) = self.ledger.state() else { return Ok(()) };
+        let mut left = self.pricing.priceable(state);
         if left.is_empty() {
             return Ok(());
         }

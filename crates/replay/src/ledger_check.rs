@@ -89,6 +89,8 @@ pub struct LedgerCheck {
     totals: Totals,
     partition: Partition,
     state: PartitionState,
+    /// Where the fold of this partition broke: what follows cannot be judged by it.
+    broken_at: Option<Offset>,
     progress: Progress,
     chain: Chain,
     /// What the entries since the last seal say of input offsets.
@@ -109,6 +111,7 @@ impl Default for LedgerCheck {
             totals: Totals::default(),
             partition: Partition(0),
             state: PartitionState::default(),
+            broken_at: None,
             progress: Progress::default(),
             chain: Chain::after(&[0; 32]),
             caused: BTreeMap::new(),
@@ -122,6 +125,7 @@ impl LedgerCheck {
     pub fn begin(&mut self, partition: Partition) {
         self.partition = partition;
         self.state = PartitionState::default();
+        self.broken_at = None;
         self.progress = Progress::default();
         self.chain = Chain::after(&self.progress.link);
         self.caused.clear();
@@ -155,9 +159,9 @@ impl LedgerCheck {
         self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}")));
     }
 
-    /// The fold of the partition up to the last record.
-    pub(crate) fn state(&self) -> &PartitionState {
-        &self.state
+    /// The fold of the partition up to the last record; `None` once it broke.
+    pub(crate) fn state(&self) -> Option<&PartitionState> {
+        self.broken_at.is_none().then_some(&self.state)
     }
 
     /// The check of the seals, for what else is to be said of progress.
@@ -166,19 +170,14 @@ impl LedgerCheck {
     }
 
     fn entry(&mut self, offset: Offset, entry: &Entry<'_>) {
-        let place = |why: String| format!("ledger.entries[{}]@{offset}: {why}", self.partition);
+        let partition = self.partition;
+        let place = |why: String| format!("ledger.entries[{partition}]@{offset}: {why}");
         self.postings
             .note(invariant::postings_balance(entry).err().map(|why| place(why.to_string())));
         if let Body::Debit(_) = entry.body {
             self.sums.note(invariant::debit_adds_up(entry).err().map(|why| place(why.to_string())));
         }
-        self.fold.note(self.state.apply(entry).err().map(|why| place(why.to_string())));
-        let account = self.state.account(&entry.account);
-        self.lots.note(
-            invariant::lots_conserve(&entry.account, account)
-                .err()
-                .map(|why| place(why.to_string())),
-        );
+        self.fold(offset, entry);
         if let Cause::Input { topic, offset: input } = entry.cause {
             let outcome = entry.body.outcome();
             if topic != Topic::LedgerCommands {
@@ -191,6 +190,28 @@ impl LedgerCheck {
             }
         }
         self.totals.add(entry);
+    }
+
+    /// One entry that does not follow is one finding: what comes after it in its partition would be
+    /// judged by a state that is not the ledger's.
+    fn fold(&mut self, offset: Offset, entry: &Entry<'_>) {
+        let partition = self.partition;
+        if let Some(broken_at) = self.broken_at {
+            let why =
+                format!("after ledger.entries[{partition}]@{broken_at}, where the fold broke");
+            self.fold.skip(1, &why);
+            self.lots.skip(1, &why);
+            return;
+        }
+        let place = |why: String| format!("ledger.entries[{partition}]@{offset}: {why}");
+        let applied = self.state.apply(entry).map(drop);
+        if applied.is_err() {
+            self.broken_at = Some(offset);
+        }
+        self.fold.note(applied.err().map(|why| place(why.to_string())));
+        let account = self.state.account(&entry.account);
+        let conserved = invariant::lots_conserve(&entry.account, account);
+        self.lots.note(conserved.err().map(|why| place(why.to_string())));
     }
 
     fn seal(&mut self, seal: &Seal, bytes: &[u8]) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use catalog::{History, Prices};
 use domain::{Amount, EntryNumber, Offset, Partition, RateLine};
-use ledger::{Account, Body, CatalogueAdopted, Cause, Debit, Entry, PartitionState};
+use ledger::{Body, CatalogueAdopted, Cause, Debit, Entry, PartitionState};
 use reckoner::{FreedBy, Reckoned, Reckoner};
 
 use crate::{Check, Evidence};
@@ -21,6 +21,7 @@ pub(crate) struct PricingCheck<'h> {
     reckon_every: u64,
     charges: u64,
     adoptions: Check,
+    plans: Check,
     again: Check,
     independent: Check,
     free: Check,
@@ -54,6 +55,7 @@ impl<'h> PricingCheck<'h> {
                 8,
                 "catalogues are adopted before they are used, as rates.catalog had them",
             ),
+            plans: of(8, "every charge was made under the plan that held at its time"),
             again: of(8, "every charge, priced again under the catalogue it names, is the same"),
             independent,
             free: of(9, "nothing is free but by a rule, a rate of zero, or nothing used"),
@@ -78,14 +80,13 @@ impl<'h> PricingCheck<'h> {
         self.adoptions.note(fault);
     }
 
-    /// Prices an entry's charge again. `state` is its partition's before the entry.
-    pub(crate) fn entry(&mut self, at: &str, entry: &Entry<'_>, state: &PartitionState) {
+    /// Prices an entry's charge again. `state` is its partition's before the entry, if the fold holds.
+    pub(crate) fn entry(&mut self, at: &str, entry: &Entry<'_>, state: Option<&PartitionState>) {
         let Body::Debit(debit) = &entry.body else { return };
-        self.plan(at, entry, debit, state.account(&entry.account));
-        self.adoptions.note((debit.catalogue != state.catalogue).then(|| {
-            let (used, adopted) = (debit.catalogue, state.catalogue);
-            format!("{at}: priced by the catalogue at {used}, the partition had adopted {adopted}")
-        }));
+        match state {
+            Some(state) => self.circumstances(at, entry, debit, state),
+            None => self.adoptions.skip(1, "the fold of their partition broke before"),
+        }
         let Some(prices) = self.prices(debit.catalogue) else {
             self.again.note(Some(format!(
                 "{at}: it names the catalogue at {}, which never was",
@@ -128,15 +129,26 @@ impl<'h> PricingCheck<'h> {
         }
     }
 
-    fn plan(&mut self, at: &str, entry: &Entry<'_>, debit: &Debit<'_>, account: &Account) {
-        let is_of_now = matches!(entry.cause, Cause::Input { .. }) && debit.resolves.is_none();
-        if is_of_now {
+    /// What the charge says of its plan and its catalogue, against the state that it met.
+    fn circumstances(
+        &mut self,
+        at: &str,
+        entry: &Entry<'_>,
+        debit: &Debit<'_>,
+        state: &PartitionState,
+    ) {
+        self.adoptions.note((debit.catalogue != state.catalogue).then(|| {
+            let (used, adopted) = (debit.catalogue, state.catalogue);
+            format!("{at}: priced by the catalogue at {used}, the partition had adopted {adopted}")
+        }));
+        // A charge that came later has the plan that its usage waited with.
+        if matches!(entry.cause, Cause::Input { .. }) && debit.resolves.is_none() {
+            let account = state.account(&entry.account);
             let plan = account.plan().and_then(|plan| plan.plan_at(debit.event.time));
-            if plan != debit.plan.as_deref() {
+            self.plans.note((plan != debit.plan.as_deref()).then(|| {
                 let said = &debit.plan;
-                self.again
-                    .note(Some(format!("{at}: charged under plan {said:?}, it had {plan:?}")));
-            }
+                format!("{at}: charged under plan {said:?}, the account had {plan:?}")
+            }));
         }
     }
 
@@ -204,14 +216,22 @@ impl<'h> PricingCheck<'h> {
         self.current.as_ref()
     }
 
-    pub(crate) fn finish(mut self) -> [Check; 6] {
+    pub(crate) fn finish(mut self) -> [Check; 7] {
         for (by, count) in &self.freed {
             self.free.say(&format!("{count} lines are free by {}", by.word()));
         }
         if self.missing > 0 {
             self.costs.say(&format!("{} lines have no known vendor cost", self.missing));
         }
-        [self.adoptions, self.again, self.independent, self.free, self.costs, self.waiting]
+        [
+            self.adoptions,
+            self.plans,
+            self.again,
+            self.independent,
+            self.free,
+            self.costs,
+            self.waiting,
+        ]
     }
 }
 
