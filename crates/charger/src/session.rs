@@ -260,6 +260,10 @@ impl<'c> Session<'c> {
                 return Err(CatalogueError::Late(CATALOGUE_PATIENCE).into());
             }
         }
+        // Those that were taken over before must not price with what they have not adopted.
+        for owned in self.owned.iter_mut().flatten().filter(|owned| owned.halted.is_none()) {
+            owned.core.adopt(self.follower.prices());
+        }
         let from = takeover(&folded.progress, &committed)?;
         let settings = CoreSettings {
             partitions: self.charger.settings.partitions,

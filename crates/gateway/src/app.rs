@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// For pings; alerts are the notifier's.
     pub(crate) webhook_sender: notifier::Sender,
     pub(crate) scans: Semaphore,
+    /// One long proof at a time.
+    pub(crate) proofs: Arc<Semaphore>,
     /// Held while a key is made or taken away.
     pub(crate) key_changes: Mutex<()>,
     /// Made from the start time, so that no two processes send the same correlations.
@@ -78,6 +80,7 @@ impl Shared {
             rates: Arc::new(rates),
             webhook_sender,
             scans: Semaphore::new(SCANS_MAX),
+            proofs: Arc::new(Semaphore::new(1)),
             key_changes: Mutex::new(()),
             seed: u64::try_from(now().micros()).unwrap_or_default()
                 ^ (u64::from(std::process::id()) << 52),

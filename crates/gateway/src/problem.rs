@@ -97,8 +97,9 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The answer's status and body.
+    pub(crate) fn into_body(self) -> (StatusCode, Value) {
         let Said { status, code, detail, field, value, more } = *self.0;
         if status.is_server_error() {
             tracing::warn!(code = %code, detail = %detail, "request failed");
@@ -116,8 +117,15 @@ impl IntoResponse for Problem {
             }
         }
         body.extend(more);
+        (status, Value::Object(body))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, body) = self.into_body();
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, headers, Value::Object(body).to_string()).into_response()
+        (status, headers, body.to_string()).into_response()
     }
 }
 

@@ -45,6 +45,7 @@ pub const PROBLEM_TYPES: &[ProblemType] = &[
     ),
     problem("already_rotated", 409, "the key has a successor"),
     problem("ambiguous", 409, "several accounts have such an event: name the account"),
+    problem("busy", 409, "another long proof is running; one runs at a time"),
     problem("key_not_valid", 409, "the key is no longer valid"),
     problem("last_operator_key", 409, "without this key nobody could make keys"),
     problem("raced", 409, "another version was published at the same time; try again"),

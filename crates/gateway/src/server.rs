@@ -28,7 +28,7 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
     accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quarantine, quote, rates, rerates, sql, status, usage, verify, webhooks,
+    quarantine, quote, rates, raw_replay, rerates, sql, status, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -243,6 +243,7 @@ fn routes() -> Routes {
         .get("/v1/export", Rule::judged(Export), sql::export)
         .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
         .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
+        .get("/v1/replay/raw", Rule::of_all_accounts(Verify), raw_replay::get)
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
         .post("/v1/rerates/plan", Rule::of_all_accounts(Operate), rerates::plan)
         .post("/v1/rerates", Rule::of_all_accounts(Operate), rerates::apply)

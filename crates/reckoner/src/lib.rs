@@ -5,6 +5,8 @@
 //! **Architecture invariant:** nothing of `rating` is used here (its tests compare the two). The
 //! words for usage are `domain`'s, because they are what both are asked about.
 
+#![deny(clippy::float_arithmetic)]
+
 mod card;
 mod cost;
 mod documents;

@@ -300,7 +300,8 @@ fn spread<'p>(revenue: Money, parts: impl Iterator<Item = &'p mut Priced>) {
     let (mut so_far, mut given) = (Credits::ZERO, Money::ZERO);
     for part in &mut parts {
         so_far += part.credits;
-        let now = if all.is_zero() { Money::ZERO } else { ledger::recognised(revenue, so_far, all) };
+        let now =
+            if all.is_zero() { Money::ZERO } else { ledger::recognised(revenue, so_far, all) };
         part.revenue = now - given;
         given = now;
     }

@@ -6,6 +6,7 @@ pub(crate) mod hold;
 mod item;
 mod keys;
 pub(crate) mod plan;
+pub(crate) mod proofs;
 pub(crate) mod quote;
 mod rates;
 pub(crate) mod rerate;
@@ -176,15 +177,20 @@ pub(crate) enum Command {
     /// Prove from the ledger that nothing was lost, doubled or changed
     #[command(
         after_help = "Exit code 0 when every invariant holds, 1 with counterexamples when one does not.\n\n\
-        Examples:\n  tally verify\n  tally verify --json"
+        Examples:\n  tally verify\n  tally verify --json\n  \
+        tally verify --deep                     all twelve, also from prices, inputs and every table\n  \
+        tally verify --deep --from 2026-11-01T00:00:00Z --rate 5000"
     )]
-    Verify,
     /// Set wrong prices right: plan, look at the difference, apply
     #[command(subcommand)]
     Rerate(rerate::Rerate),
     /// Records that were held back: look at them, let them in or leave them out
     #[command(subcommand)]
     Quarantine(rerate::Quarantine),
+    Verify(proofs::Verify),
+    /// Decide again what was decided, and compare
+    #[command(subcommand)]
+    Replay(proofs::Replay),
     /// Everything that can be set, and what is set now
     #[command(
         after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."

@@ -10,6 +10,7 @@ pub(crate) mod ingest;
 pub(crate) mod keys;
 mod plan;
 mod price_list;
+pub(crate) mod proofs;
 pub(crate) mod quarantine;
 mod quote;
 pub(crate) mod rates;

@@ -26,8 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, quarantine, rates, rerate, spending, status,
-    warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, proofs, quarantine, rates, rerate, spending,
+    status, warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -96,7 +96,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Status(status) => status::status(&context(&settings)?, status),
         Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
         Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
-        Command::Verify => status::verify(&context(&settings)?),
+        Command::Verify(verify) => proofs::verify(&context(&settings)?, verify),
+        Command::Replay(replay) => proofs::replay(&context(&settings)?, replay),
         Command::Settings => {
             show_settings(&settings, output);
             Ok(())

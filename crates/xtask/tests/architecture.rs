@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rating", &["calendar", "domain"]),
     ("ledger", &["calendar", "domain"]),
     ("wire", &["calendar", "domain", "ledger", "rating"]),
+    // Prices a second time, sharing nothing with `rating`.
+    ("reckoner", &["domain"]),
     ("access", &["domain", "wire"]),
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
@@ -41,12 +43,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Its sender and its fold of deliveries serve the API as well.
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
-        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier", "projection",
-        "rating", "replay", "warehouse", "wire",
+        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier",
+        "projection", "rating", "replay", "rerun", "warehouse", "wire",
     ]),
     ("replay", &[
-        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
-        "wire",
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
+        "warehouse", "wire",
+    ]),
+    // The charger's own core, deciding again.
+    ("rerun", &[
+        "catalog", "charger", "domain", "eventlog", "flow", "ledger", "ledger-log", "replay", "wire",
     ]),
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
@@ -57,7 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
         "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
-        "replay", "wire",
+        "replay", "rerun", "wire",
     ]),
     // Measures the real thing, on real servers.
     ("bench", &[
@@ -95,7 +101,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] =
-    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection"];
+    &["domain", "calendar", "rating", "reckoner", "ledger", "flow", "wire", "access", "projection"];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]

@@ -396,11 +396,43 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[(200, "Status", "Lag, watermarks, throughput, holds, unrated.")],
     ),
     get("/v1/freshness", "How fresh ClickHouse is", &[(200, "Rows", "By table.")]),
-    get(
-        "/v1/verify",
-        "Check the invariants",
-        &[(200, "Rows", "What was checked, and the first counterexamples.")],
-    ),
+    Operation {
+        about: "Without deep, the ledger's own proofs and ClickHouse's sums. With deep, all twelve \
+            invariants, from the ledger, the catalogue, the inputs and ClickHouse: the answer is NDJSON, \
+            lines of {\"progress\"} and at last one of {\"report\"} or {\"problem\"}.",
+        query: &[
+            ("deep", "true for everything."),
+            (
+                "from",
+                "Deep: prices and inputs from this ledger time on, or from partition:offset pairs.",
+            ),
+            ("rate", "Deep: records per second, 20000 by default; 0 is no bound."),
+            ("every", "Deep: one charge of so many is reckoned independently, each by default."),
+        ],
+        refusals: &[(409, "Another long proof is running.")],
+        ..get(
+            "/v1/verify",
+            "Check the invariants",
+            &[(200, "Rows", "What was checked, and the first counterexamples.")],
+        )
+    },
+    Operation {
+        about: "Decides the inputs again with today's code and compares with the ledger, entry by \
+            entry. Nothing is written. The answer is NDJSON: lines of {\"progress\"} and at last one of \
+            {\"report\"} or {\"problem\"}.",
+        query: &[
+            ("partition", "One partition; all by default."),
+            ("from_seal", "The first seal whose inputs are decided again, 1 by default."),
+            ("catalogue", "newest: what would the newest catalogue have charged?"),
+            ("rate", "Records per second, 20000 by default; 0 is no bound."),
+        ],
+        refusals: &[(409, "Another long proof is running.")],
+        ..get(
+            "/v1/replay/raw",
+            "Replay the inputs and compare",
+            &[(200, "Rows", "What was decided again, and the first differences.")],
+        )
+    },
     Operation {
         about: "Nothing changes. Reads the ledger, and follows each charge to the entry that stands for it.",
         idempotent: false,

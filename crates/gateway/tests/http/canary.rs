@@ -89,6 +89,7 @@ const PROMISE: &[(&str, &str, &[&str], About)] = &[
     ("GET", "/v1/quarantine", OPERATOR, About::All),
     ("POST", "/v1/quarantine/{entry}/accept", OPERATOR, About::All),
     ("POST", "/v1/quarantine/{entry}/reject", OPERATOR, About::All),
+    ("GET", "/v1/replay/raw", OPERATOR, About::All),
     ("POST", "/v1/keys", OPERATOR, About::All),
     ("GET", "/v1/keys", OPERATOR, About::All),
     ("POST", "/v1/keys/{id}/rotate", OPERATOR, About::All),

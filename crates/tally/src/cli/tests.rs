@@ -44,6 +44,8 @@ fn examples_of_the_format_page_parse() {
         "tally export --format parquet",
         "tally status --watch",
         "tally verify",
+        "tally verify --deep --from 2026-11-01T00:00:00Z --rate 5000 --every 10",
+        "tally replay raw --partition 3 --from-seal 8000 --catalogue newest --output report.json",
         "tally key create --name n --role producer --source /s --traffic internal --traffic test",
         "tally key create --name n --role app --account a --account b --expires 2027-01-01T00:00:00Z",
         "tally key list --json --key-file k",
@@ -79,6 +81,7 @@ fn wrong_usage_is_refused() {
         "tally grant acct_42 10 --category purchased --paid 1",
         "tally grant acct_42 10 --category free",
         "tally ingest",
+        "tally verify --rate 5",
         "tally run everything",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

@@ -1,4 +1,4 @@
-//! `tally status` and `tally verify`.
+//! `tally status`.
 
 use std::time::Duration;
 
@@ -93,71 +93,6 @@ fn status_text(answer: &Value, url: &str) -> String {
     out
 }
 
-/// Prints the report; one that does not hold ends with exit code 1.
-pub(crate) fn verify(context: &Context) -> Result<(), Failure> {
-    let answer = context.client.get("/v1/verify", &[])?;
-    context.output.answer(&answer, || verify_text(&answer));
-    match holds(&answer) {
-        true => Ok(()),
-        // Said already, in full.
-        false => std::process::exit(1),
-    }
-}
-
-pub(crate) fn holds(answer: &Value) -> bool {
-    let checks = objects(answer.get("checks"));
-    let all = !checks.is_empty()
-        && checks.iter().all(|check| check.get("broken").and_then(Value::as_u64) == Some(0));
-    answer.get("holds").and_then(Value::as_bool).unwrap_or(all) && all
-}
-
-/// One line: what was checked, and whether it holds.
-pub(crate) fn verify_line(answer: &Value) -> String {
-    let checks = objects(answer.get("checks"));
-    let sum = |name: &str| -> u64 {
-        checks.iter().filter_map(|check| check.get(name).and_then(Value::as_u64)).sum()
-    };
-    match holds(answer) {
-        true => format!(
-            "verified: {} invariants hold over {} things looked at, 0 broken",
-            checks.len(),
-            crate::table::grouped(&sum("checked").to_string())
-        ),
-        false => format!("BROKEN: {} counterexamples; `tally verify` lists them", sum("broken")),
-    }
-}
-
-fn verify_text(answer: &Value) -> String {
-    let mut table = Table::new([
-        ("invariant", Align::Right),
-        ("", Align::Left),
-        ("looked at", Align::Right),
-        ("broken", Align::Right),
-        ("about", Align::Left),
-    ]);
-    let mut examples = String::new();
-    for check in objects(answer.get("checks")) {
-        let word = |name: &str| cell(check.get(name));
-        let broken = check.get("broken").and_then(Value::as_u64).unwrap_or(0);
-        let verdict = if broken == 0 { "holds" } else { "BROKEN" };
-        table.row([
-            word("invariant"),
-            verdict.to_owned(),
-            word("checked"),
-            word("broken"),
-            word("about"),
-        ]);
-        for example in check.get("counterexamples").and_then(Value::as_array).into_iter().flatten()
-        {
-            examples.push_str(&format!("  {}: {}\n", word("invariant"), cell(Some(example))));
-        }
-    }
-    match examples.is_empty() {
-        true => format!("{table}\n{}\n", verify_line(answer)),
-        false => format!("{table}\ncounterexamples\n{examples}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,17 +108,5 @@ mod tests {
         assert!(text.contains("charger partition 3 is halted: 20 dead letters in a row"), "{text}");
         assert!(text.contains("61 events wait for a price: tally sql"), "{text}");
         assert!(text.contains("no dead letters"), "{text}");
-    }
-
-    #[test]
-    fn a_report_holds_only_when_every_check_does() {
-        let check = |broken: u64| {
-            json!({"invariant": 2, "about": "postings balance", "checked": 10,
-            "broken": broken, "counterexamples": if broken == 0 { json!([]) } else { json!(["3-88: 5 ≠ 4"]) }})
-        };
-        assert!(holds(&json!({"holds": true, "checks": [check(0)]})));
-        assert!(!holds(&json!({"holds": true, "checks": [check(0), check(1)]})));
-        assert!(!holds(&json!({"holds": true, "checks": []})), "nothing checked proves nothing");
-        assert!(verify_text(&json!({"checks": [check(1)]})).contains("3-88: 5 ≠ 4"));
     }
 }
