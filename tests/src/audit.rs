@@ -28,6 +28,19 @@ pub struct Findings {
     pub checked: u64,
 }
 
+/// All that can be said about a deployment that has come to rest.
+///
+/// # Errors
+/// The first thing that is not as it must be.
+pub fn everything(
+    log: &dyn EventLog,
+    load: &Load,
+    tail: &LedgerTail,
+    tables: &Tables,
+) -> anyhow::Result<Findings> {
+    audit(log, load, tail, tables)
+}
+
 /// Holds the ledger and ClickHouse against each other and against the load.
 ///
 /// # Errors

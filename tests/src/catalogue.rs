@@ -86,6 +86,15 @@ pub fn second_card(effective_from: Timestamp) -> String {
         .replace("\"1.30\"", "\"1.37\"")
 }
 
+/// A version that is published while a load runs.
+pub fn later_card(effective_from: Timestamp, number: i64) -> String {
+    FIRST_CARD
+        .replace("2020-01-01T00:00:00Z", &effective_from.to_string())
+        .replace("\"1.30\"", &format!("\"1.{}\"", 40 + number))
+        .replace("\"0.37\"", &format!("\"0.{}\"", 41 + number))
+        .replace("\"500\"", &format!("\"{}\"", 500 + number))
+}
+
 /// The price list as a document of tally's own.
 pub fn price_list_document() -> anyhow::Result<String> {
     let since = "2020-01-01T00:00:00Z".parse()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use domain::{Offset, Outcome, Partition, Topic, TopicPartition};
+use domain::{Offset, Outcome, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::{EventLog, Reader};
 use ledger::{Body, Counts};
 use wire::LedgerRecord;
@@ -28,6 +28,10 @@ pub struct LedgerTail {
     /// The offset of the last entry, by partition.
     pub last_entries: BTreeMap<Partition, Offset>,
     pub seals: u64,
+    /// The catalogue that each partition has taken into use.
+    pub adopted: BTreeMap<Partition, Offset>,
+    /// Ledger time at the last seal of each partition.
+    times: BTreeMap<Partition, Timestamp>,
 }
 
 impl std::fmt::Debug for LedgerTail {
@@ -53,6 +57,8 @@ impl LedgerTail {
             pending: 0,
             last_entries: BTreeMap::new(),
             seals: 0,
+            adopted: BTreeMap::new(),
+            times: BTreeMap::new(),
         })
     }
 
@@ -79,7 +85,11 @@ impl LedgerTail {
         Ok(self.unrated == unrated && self.pending == 0)
     }
 
-    fn read_on(&mut self) -> anyhow::Result<()> {
+    /// Reads what has come since.
+    ///
+    /// # Errors
+    /// Those of [`Self::is_drained`].
+    pub fn read_on(&mut self) -> anyhow::Result<()> {
         loop {
             let mut records = Vec::new();
             let count = self.reader.poll(5_000, POLL_WAIT, &mut |record| {
@@ -96,7 +106,9 @@ impl LedgerTail {
 
     fn record(&mut self, partition: Partition, offset: Offset, value: &[u8]) -> anyhow::Result<()> {
         match wire::decode_ledger(value).map_err(|why| anyhow!("{partition}@{offset}: {why}"))? {
-            LedgerRecord::Adopted(_) => {}
+            LedgerRecord::Adopted(adopted) => {
+                self.adopted.insert(partition, adopted.next);
+            }
             LedgerRecord::Entry(entry) => {
                 *self.kinds.entry(entry.body.kind()).or_default() += 1;
                 self.last_entries.insert(partition, offset);
@@ -111,6 +123,10 @@ impl LedgerTail {
             LedgerRecord::Seal(seal) => {
                 self.seals += 1;
                 self.counts.merge(&seal.counts);
+                let time = self.times.insert(partition, seal.ledger_time);
+                if time.is_some_and(|time| seal.ledger_time < time) {
+                    bail!("{partition}@{offset}: ledger time goes back at seal {}", seal.number);
+                }
                 for range in &seal.sources {
                     let input = TopicPartition { topic: range.topic, partition };
                     let before = self.sealed.insert(input, range.to).unwrap_or(Offset::ZERO);

@@ -6,10 +6,12 @@
 //!   says what must come out.
 //! - [`service`] is what a child process runs (`e2e-service`), [`supervisor`] starts and kills it.
 //! - [`audit`] compares.
+//! - [`faults`] break things meanwhile, class by class, and in a build that is broken on purpose.
 //! - [`spenders`] are an application's many parallel requests for credits.
 
 pub mod audit;
 pub mod catalogue;
+pub mod faults;
 pub mod input_file;
 pub mod ledger_tail;
 pub mod load;

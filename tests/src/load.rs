@@ -30,6 +30,9 @@ const ACCOUNTS: u64 = 120;
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
+/// The rate card's versions that are published meanwhile hold this much after one another: less than
+/// five minutes in all, past which usage is dated too far ahead.
+const CARD_EVERY: i64 = 45 * SECOND;
 /// A repeat comes so many events later, at most.
 const REPEAT_AFTER_MAX: u64 = 3_000;
 
@@ -42,6 +45,15 @@ pub struct Terms {
     pub events: usize,
     /// When the load begins.
     pub now: Timestamp,
+    /// Versions of the rate card that are published while it runs, each for later usage.
+    pub cards: u32,
+}
+
+impl Terms {
+    /// A load whose prices are all known when it begins, but those of one model.
+    pub fn new(seed: u64, partitions: u32, events: usize, now: Timestamp) -> Self {
+        Self { seed, partitions, events, now, cards: 0 }
+    }
 }
 
 /// What a record is, and so what must become of it.
@@ -83,30 +95,37 @@ pub struct Load {
     pub lines: Vec<Line>,
     pub events: Vec<UsageEvent<'static>>,
     pub grants: Vec<PlannedGrant>,
-    /// From when the second rate card holds.
-    pub second_card_from: Timestamp,
+    /// The rate card's versions, and from when each holds; the latest first.
+    pub cards: Vec<(Timestamp, String)>,
+    /// Lines that come before the first event.
+    pub opening: usize,
 }
 
 impl Load {
     /// # Errors
     /// A price list that cannot be read.
     pub fn plan(terms: Terms) -> anyhow::Result<Self> {
-        let second_card_from = terms.now.plus_micros(-HOUR);
         let mut planner = Planner {
             load: Self {
                 terms,
                 lines: Vec::new(),
                 events: Vec::new(),
                 grants: Vec::new(),
-                second_card_from,
+                cards: vec![(Timestamp::ZERO, catalogue::FIRST_CARD.to_owned())],
+                opening: 0,
             },
             random: Random::new(terms.seed),
             later: Vec::new(),
         };
         planner.opening()?;
+        planner.load.opening = planner.load.lines.len();
         for index in 0..terms.events {
             if index == terms.events / 2 {
                 planner.publish(DocumentKind::PriceBook, "house", catalogue::HOUSE);
+            }
+            let cards = terms.cards as usize;
+            if cards > 0 && index > 0 && index % terms.events.div_ceil(cards + 1) == 0 {
+                planner.next_card();
             }
             planner.event(index);
             planner.beside();
@@ -130,14 +149,14 @@ impl Planner {
         self.publish(DocumentKind::PriceBook, "vendors", &list);
         self.publish(DocumentKind::PriceBook, "meters", catalogue::METERS);
         self.publish(DocumentKind::RateCard, "standard", catalogue::FIRST_CARD);
-        let second = catalogue::second_card(self.load.second_card_from);
-        self.publish(DocumentKind::RateCard, "standard", &second);
+        let from = self.load.terms.now.plus_micros(-HOUR);
+        self.card(from, catalogue::second_card(from));
         for account in 0..ACCOUNTS {
             let now = self.load.terms.now;
             // Some begin or end while the load runs.
             let (effective, expires) = match account % 4 {
                 0 => (None, Some(now.plus_micros(40 * SECOND))),
-                1 => (Some(now.plus_micros(10 * SECOND)), None),
+                1 => (Some(now.plus_micros(5 * SECOND)), None),
                 2 => (None, Some(now.plus_micros(90 * DAY))),
                 _ => (None, None),
             };
@@ -151,6 +170,19 @@ impl Planner {
         let to = TopicPartition { topic: Topic::RatesCatalog, partition: Partition(0) };
         let line = Line { to, key: id.to_owned(), value, meaning: Meaning::Catalogue };
         self.load.lines.push(line);
+    }
+
+    fn card(&mut self, from: Timestamp, card: String) {
+        self.publish(DocumentKind::RateCard, "standard", &card);
+        self.load.cards.insert(0, (from, card));
+    }
+
+    /// For usage that comes after it and is dated after all usage before it.
+    fn next_card(&mut self) {
+        let number = self.load.cards.len() as i64 - 1;
+        let from = self.load.terms.now.plus_micros(number * CARD_EVERY);
+        let card = catalogue::later_card(from, number);
+        self.card(from, card);
     }
 
     fn grant(&mut self, account: u64, effective: Option<Timestamp>, expires: Option<Timestamp>) {
@@ -204,7 +236,12 @@ impl Planner {
             account: Cow::Owned(account),
             source: Cow::Borrowed(self.random.of(&["/chat/eu-1", "/agents", "/batch"])),
             id: Cow::Owned(format!("e{index}")),
-            time: now.plus_micros(-i64::try_from(age).unwrap_or(0)),
+            time: match self.load.cards[0].0 {
+                from if from > now && self.random.per_mille(500) => {
+                    from.plus_micros(self.random.below(CARD_EVERY as u64 - 1) as i64)
+                }
+                _ => now.plus_micros(-i64::try_from(age).unwrap_or(0)),
+            },
             feature: Cow::Borrowed(self.random.of(&FEATURES)),
             traffic: match self.random.below(100) {
                 0..85 => Traffic::Customer,

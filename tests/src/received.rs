@@ -1,6 +1,6 @@
 //! What the log took of a load: every record of the topics that producers write to, read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -44,13 +44,31 @@ impl Received {
         load: &Load,
         at: TopicPartition,
     ) -> anyhow::Result<()> {
+        let by_value = Self::by_value(load, at);
         for_each_line(log, at, &mut |offset, number, value| {
+            // What came over HTTP has no number: its bytes say which line it is.
+            let same = match number {
+                Some(number) => vec![number],
+                None => by_value.get(value).cloned().unwrap_or_default(),
+            };
+            let number = *same.first().context("a record without a line")?;
             let line = load.lines.get(number).context("a line that was never planned")?;
             ensure!(line.to == at && line.value == value, "{at}@{offset} is not line {number}");
-            self.times[number] += 1;
+            for number in same {
+                self.times[number] += 1;
+            }
             self.places.insert((at, offset), number);
             Ok(())
         })
+    }
+
+    /// The lines of a place by their bytes; lines with the same bytes mean the same.
+    fn by_value(load: &Load, at: TopicPartition) -> HashMap<&[u8], Vec<usize>> {
+        let mut lines: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        for (number, line) in load.lines.iter().enumerate().filter(|(_, line)| line.to == at) {
+            lines.entry(&line.value).or_default().push(number);
+        }
+        lines
     }
 
     /// The lines that are in the log, each as often as it is.
@@ -69,7 +87,7 @@ pub fn last_line(log: &dyn EventLog, partitions: u32) -> anyhow::Result<Option<u
         let count = if topic == Topic::RatesCatalog { 1 } else { partitions };
         for partition in (0..count).map(Partition) {
             for_each_line(log, TopicPartition { topic, partition }, &mut |_, number, _| {
-                last = last.max(Some(number));
+                last = last.max(number);
                 Ok(())
             })?;
         }
@@ -77,8 +95,8 @@ pub fn last_line(log: &dyn EventLog, partitions: u32) -> anyhow::Result<Option<u
     Ok(last)
 }
 
-/// Takes a record's offset, the number of its line, and its value.
-type VisitLine<'v> = dyn FnMut(Offset, usize, &[u8]) -> anyhow::Result<()> + 'v;
+/// Takes a record's offset, the number of its line when it says so, and its value.
+type VisitLine<'v> = dyn FnMut(Offset, Option<usize>, &[u8]) -> anyhow::Result<()> + 'v;
 
 fn for_each_line(
     log: &dyn EventLog,
@@ -94,9 +112,8 @@ fn for_each_line(
             let number = record
                 .headers
                 .header(LINE_HEADER)
-                .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-                .context("a record without a line");
-            let visited = number.and_then(|number| visit(record.offset, number, record.value));
+                .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            let visited = visit(record.offset, number, record.value);
             if failed.is_none() {
                 failed = visited.err();
             }

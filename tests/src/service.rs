@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use charger::{Charger, ChargerMetrics, ChargerSettings, Clock, SystemClock};
-use domain::{Topic, TopicPartition};
+use domain::{Timestamp, Topic, TopicPartition};
 use eventlog::{Append, Appender, EmbeddedLog, EventLog, TopicSpec};
 use eventlog_kafka::{KafkaLog, KafkaSettings};
 use gateway::GatewaySettings;
@@ -19,9 +19,10 @@ use warehouse::Warehouse;
 
 use crate::input_file::{self, InputRecord};
 use crate::ledger_tail::LedgerTail;
+use crate::random::Random;
 use crate::received::{LINE_HEADER, last_line};
 
-/// The one database that a test's ClickHouse has of ours.
+/// The database of a test that has a ClickHouse of its own.
 pub const DATABASE: &str = "tally";
 /// Lines per flush of the producer in the embedded process.
 const LINES_PER_FLUSH: usize = 40;
@@ -33,6 +34,7 @@ const RESENT_MAX: usize = 37;
 pub struct ServiceSettings {
     pub partitions: u32,
     pub clickhouse_url: String,
+    pub database: String,
     /// Where state, snapshots and the embedded log are kept.
     pub folder: PathBuf,
     pub role: Role,
@@ -45,6 +47,8 @@ pub enum Role {
         kafka: KafkaTerms,
         slot: u32,
         snapshot_every_inputs: u64,
+        hot_identities_max: usize,
+        clock: ServiceClock,
     },
     Projector {
         kafka: KafkaTerms,
@@ -66,10 +70,62 @@ pub enum Role {
     },
 }
 
+impl Role {
+    /// A charger with the defaults.
+    pub fn charger(kafka: KafkaTerms, slot: u32, snapshot_every_inputs: u64) -> Self {
+        Self::Charger {
+            kafka,
+            slot,
+            snapshot_every_inputs,
+            hot_identities_max: 4_000_000,
+            clock: ServiceClock::default(),
+        }
+    }
+}
+
+/// A calendar that is set forward and back every so often, by a step that a seed decides.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ServiceClock {
+    pub seed: u64,
+    pub step_every_ms: u64,
+    /// Either way; zero for a clock that is right.
+    pub step_s_max: u64,
+}
+
+impl ServiceClock {
+    fn start(self) -> SteppingClock {
+        SteppingClock { terms: self, right: SystemClock::default() }
+    }
+}
+
+struct SteppingClock {
+    terms: ServiceClock,
+    right: SystemClock,
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> Timestamp {
+        let ServiceClock { seed, step_every_ms, step_s_max } = self.terms;
+        if step_s_max == 0 {
+            return self.right.now();
+        }
+        let step = self.right.running().as_millis() as u64 / step_every_ms.max(1);
+        let most = 2 * step_s_max * 1_000_000;
+        let off = Random::new(seed.wrapping_add(step)).below(most) as i64 - (most / 2) as i64;
+        self.right.now().plus_micros(off)
+    }
+
+    fn running(&self) -> Duration {
+        self.right.running()
+    }
+}
+
 /// How to reach the broker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KafkaTerms {
     pub bootstrap: String,
+    /// Deployments that share a broker.
+    pub prefix: String,
     pub session_timeout: Duration,
     pub transaction_timeout: Duration,
     pub static_membership: bool,
@@ -80,6 +136,7 @@ impl KafkaTerms {
     pub fn quick(bootstrap: String) -> Self {
         Self {
             bootstrap,
+            prefix: String::new(),
             session_timeout: Duration::from_millis(1_500),
             transaction_timeout: Duration::from_secs(10),
             static_membership: false,
@@ -93,6 +150,7 @@ impl KafkaTerms {
             session_timeout: self.session_timeout,
             transaction_timeout: self.transaction_timeout,
             static_membership: self.static_membership,
+            prefix: self.prefix.clone(),
             ..KafkaSettings::single_broker(&self.bootstrap)
         };
         Ok(KafkaLog::connect(settings)?)
@@ -126,14 +184,15 @@ pub fn run(settings: &str) -> anyhow::Result<()> {
     // SAFETY: the handler does nothing but store to an atomic.
     unsafe { libc::signal(libc::SIGTERM, handler as libc::sighandler_t) };
     match &settings.role {
-        Role::Charger { kafka, slot, snapshot_every_inputs } => {
+        Role::Charger { kafka, slot, snapshot_every_inputs, hot_identities_max, clock } => {
             let log = Arc::new(kafka.connect()?);
             let charger = ChargerSettings {
                 writer: format!("tally-charger-{slot}"),
                 snapshot_every_inputs: *snapshot_every_inputs,
+                hot_identities_max: *hot_identities_max,
                 ..ChargerSettings::new(settings.partitions, settings.folder.join(slot.to_string()))
             };
-            run_charger(log, charger, &STOP)
+            run_charger_at(log, charger, Arc::new(clock.start()), &STOP)
         }
         Role::Projector { kafka } => run_projector(Arc::new(kafka.connect()?), &settings, &STOP),
         Role::Gateway { kafka, listen } => {
@@ -154,8 +213,16 @@ pub fn run_charger(
     settings: ChargerSettings,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
+    run_charger_at(log, settings, Arc::new(SystemClock::default()), stop)
+}
+
+fn run_charger_at(
+    log: Arc<dyn EventLog>,
+    settings: ChargerSettings,
+    clock: Arc<dyn Clock>,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let metrics = ChargerMetrics::new(&prometheus::Registry::new())?;
-    let clock = Arc::new(SystemClock::default());
     Charger::new(log, settings, clock, metrics).run(stop).context("charger")
 }
 
@@ -184,7 +251,7 @@ pub fn run_projector(
 async fn reach(settings: &ServiceSettings) -> anyhow::Result<Warehouse> {
     loop {
         let asked = warehouse::Settings {
-            database: DATABASE.to_owned(),
+            database: settings.database.clone(),
             ..warehouse::Settings::new(&settings.clickhouse_url)
         };
         match Warehouse::connect(asked).await {

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use sabotage::ARMED_VARIABLE;
 use subprocess::{Launch, Subprocess};
 
 use crate::service::ServiceSettings;
@@ -19,6 +20,8 @@ pub struct Service {
     program: PathBuf,
     log: PathBuf,
     pub settings: ServiceSettings,
+    /// What its environment has besides, in every life.
+    environment: Vec<(String, String)>,
     process: Subprocess,
     /// How often it was killed.
     pub kills: u32,
@@ -35,10 +38,85 @@ impl Service {
         folder: &Path,
         settings: ServiceSettings,
     ) -> anyhow::Result<Self> {
+        Self::start_in(name, program, folder, settings, Vec::new())
+    }
+
+    /// The same, with variables in its environment.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_in(
+        name: &'static str,
+        program: &str,
+        folder: &Path,
+        settings: ServiceSettings,
+        environment: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
         let program = PathBuf::from(program);
         let log = folder.join(format!("{name}.log"));
-        let process = spawn(name, &program, &log, &settings)?;
-        Ok(Self { name, program, log, settings, process, kills: 0 })
+        let process = spawn((name, &program, &log), &settings, &environment)?;
+        Ok(Self { name, program, log, settings, environment, process, kills: 0 })
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn spawn(&self, armed: Option<&str>) -> anyhow::Result<Subprocess> {
+        let mut environment = self.environment.clone();
+        if let Some(armed) = armed {
+            environment.push((ARMED_VARIABLE.to_owned(), armed.to_owned()));
+        }
+        spawn((self.name, &self.program, &self.log), &self.settings, &environment)
+    }
+
+    /// `kill -9`, and at once a process that something happens to at a point of its code.
+    ///
+    /// # Errors
+    /// When it had ended by itself, or cannot be started again.
+    pub fn kill_and_restart_armed(&mut self, armed: &str) -> anyhow::Result<()> {
+        self.must_run()?;
+        self.process.kill()?;
+        self.kills += 1;
+        self.process = self.spawn(Some(armed))?;
+        Ok(())
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When it had ended by itself.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.must_run()?;
+        self.process.kill()?;
+        self.kills += 1;
+        Ok(())
+    }
+
+    /// Starts it again after [`Self::kill`] or [`Self::stop`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.process = self.spawn(None)?;
+        Ok(())
+    }
+
+    /// Whether it has ended, however.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.process.ended()?.is_some())
+    }
+
+    /// Whether it was stopped in its tracks (SIGSTOP), by whomever.
+    pub fn is_paused(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid()));
+        // The state stands after the program's name, which is in parentheses.
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+        })
     }
 
     /// `kill -9`, and at once the next process.
@@ -49,8 +127,7 @@ impl Service {
         self.must_run()?;
         self.process.kill()?;
         self.kills += 1;
-        self.process = spawn(self.name, &self.program, &self.log, &self.settings)?;
-        Ok(())
+        self.restart()
     }
 
     /// Starts it again when it has ended by itself; returns whether it had.
@@ -60,7 +137,7 @@ impl Service {
     pub fn restart_if_ended(&mut self) -> anyhow::Result<bool> {
         let ended = self.process.ended()?.is_some();
         if ended {
-            self.process = spawn(self.name, &self.program, &self.log, &self.settings)?;
+            self.restart()?;
         }
         Ok(ended)
     }
@@ -118,12 +195,12 @@ impl Service {
 }
 
 fn spawn(
-    name: &'static str,
-    program: &Path,
-    log: &Path,
+    (name, program, log): (&'static str, &Path, &Path),
     settings: &ServiceSettings,
+    environment: &[(String, String)],
 ) -> anyhow::Result<Subprocess> {
     let mut command = Command::new(program);
     command.arg(serde_json::to_string(settings)?);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     Ok(Subprocess::spawn(Launch { name, command, log: log.to_owned() })?)
 }

@@ -69,9 +69,17 @@ impl Tables {
     /// # Errors
     /// Those of ClickHouse.
     pub fn open(url: &str) -> anyhow::Result<Self> {
+        Self::open_in(url, DATABASE)
+    }
+
+    /// The same in a database of this name.
+    ///
+    /// # Errors
+    /// Those of ClickHouse.
+    pub fn open_in(url: &str, database: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let settings =
-            warehouse::Settings { database: DATABASE.to_owned(), ..warehouse::Settings::new(url) };
+            warehouse::Settings { database: database.to_owned(), ..warehouse::Settings::new(url) };
         let warehouse = runtime.block_on(Warehouse::connect(settings))?;
         runtime.block_on(warehouse.migrate())?;
         Ok(Self { runtime, warehouse })

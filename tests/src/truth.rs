@@ -31,7 +31,7 @@ pub struct Truth {
 pub struct Pricing {
     prices: PriceMap,
     /// The later one first.
-    cards: [RateCard; 2],
+    cards: Vec<RateCard>,
 }
 
 impl Pricing {
@@ -42,9 +42,20 @@ impl Pricing {
         prices.add_list(catalogue::PRICE_LIST, &MODELS)?;
         prices.add_book(catalogue::METERS)?;
         prices.add_book(catalogue::HOUSE)?;
-        let second = catalogue::second_card(load.second_card_from);
-        let cards = [RateCard::parse(&second)?, RateCard::parse(catalogue::FIRST_CARD)?];
-        Ok(Self { prices, cards })
+        let cards = load.cards.iter().map(|(_, card)| RateCard::parse(card));
+        Ok(Self { prices, cards: cards.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// How much usage no price ever covers.
+    ///
+    /// # Errors
+    /// When no card holds.
+    pub fn unrated_for_good(&self, load: &Load) -> anyhow::Result<u64> {
+        let mut unrated = 0;
+        for event in &load.events {
+            unrated += u64::from(self.lines(event)?.is_none());
+        }
+        Ok(unrated)
     }
 
     /// The lines of an event's debit; `None` when it stays unrated.

@@ -14,7 +14,9 @@ use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
 use e2e::audit::{reached, same};
 use e2e::catalogue;
 use e2e::ledger_tail::LedgerTail;
-use e2e::service::{Role, ServiceSettings, create_topics, run_charger, run_projector, send};
+use e2e::service::{
+    DATABASE, Role, ServiceSettings, create_topics, run_charger, run_projector, send,
+};
 use e2e::tables::{PutAside, Tables};
 use eventlog::{EmbeddedLog, EventLog};
 use replay::verify_ledger;
@@ -175,6 +177,7 @@ fn each_has_its_reason_and_its_bytes_and_stops_nobody() -> anyhow::Result<()> {
     let settings = ServiceSettings {
         partitions: 1,
         clickhouse_url: clickhouse.http_url(),
+        database: DATABASE.to_owned(),
         folder: folder.path().to_owned(),
         role: Role::Together { input: "none".into(), pace: Duration::ZERO, unrated: 0 },
     };

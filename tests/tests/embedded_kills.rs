@@ -10,7 +10,7 @@ use e2e::input_file;
 use e2e::ledger_tail::LedgerTail;
 use e2e::load::{Load, Terms};
 use e2e::random::Random;
-use e2e::service::{Drained, Role, ServiceSettings, drained_file, embedded_folder};
+use e2e::service::{DATABASE, Drained, Role, ServiceSettings, drained_file, embedded_folder};
 use e2e::supervisor::Service;
 use e2e::tables::Tables;
 use e2e::truth::Pricing;
@@ -33,7 +33,7 @@ fn nothing_is_lost_and_nothing_is_twice() -> anyhow::Result<()> {
     let tables = Tables::open(&clickhouse.http_url())?;
     let folder = testkit::temp_dir()?;
     let now = SystemClock::default().now();
-    let load = Load::plan(Terms { seed: SEED, partitions: PARTITIONS, events: EVENTS, now })?;
+    let load = Load::plan(Terms::new(SEED, PARTITIONS, EVENTS, now))?;
     let pricing = Pricing::of(&load)?;
     let mut unrated = 0;
     for event in &load.events {
@@ -44,6 +44,7 @@ fn nothing_is_lost_and_nothing_is_twice() -> anyhow::Result<()> {
     let settings = ServiceSettings {
         partitions: PARTITIONS,
         clickhouse_url: clickhouse.http_url(),
+        database: DATABASE.to_owned(),
         folder: folder.path().to_owned(),
         role: Role::Together { input, pace: Duration::from_millis(20), unrated },
     };

@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use domain::{Credits, Offset, Partition, Topic, TopicPartition};
 use e2e::random::Random;
 use e2e::service::{
-    KafkaTerms, Role, ServiceSettings, create_topics, embedded_folder, operator_key_file,
+    DATABASE, KafkaTerms, Role, ServiceSettings, create_topics, embedded_folder, operator_key_file,
 };
 use e2e::spenders::{Api, CARD, Spender, Spent, Told};
 use e2e::supervisor::Service;
@@ -222,6 +222,7 @@ fn on_the_embedded_log() -> anyhow::Result<()> {
     let settings = ServiceSettings {
         partitions: PARTITIONS,
         clickhouse_url: clickhouse.http_url(),
+        database: DATABASE.to_owned(),
         folder: folder.path().to_owned(),
         role: Role::Served { listen },
     };
@@ -251,11 +252,12 @@ fn on_kafka() -> anyhow::Result<()> {
     let settings = |role| ServiceSettings {
         partitions: PARTITIONS,
         clickhouse_url: clickhouse.http_url(),
+        database: DATABASE.to_owned(),
         folder: folder.path().to_owned(),
         role,
     };
     let program = env!("CARGO_BIN_EXE_e2e-service");
-    let role = Role::Charger { kafka: terms.clone(), slot: 0, snapshot_every_inputs: 2_000 };
+    let role = Role::charger(terms.clone(), 0, 2_000);
     let mut charger = Service::start("charger", program, folder.path(), settings(role))?;
     let role = Role::Projector { kafka: terms.clone() };
     let mut projector = Service::start("projector", program, folder.path(), settings(role))?;

@@ -282,7 +282,7 @@ impl Stage<'_> {
     }
 }
 
-fn send(
+pub(crate) fn send(
     appender: &mut dyn Appender,
     topic: Topic,
     (partition, account): (Partition, &str),
@@ -293,32 +293,45 @@ fn send(
 }
 
 /// A charger and its metrics.
-struct Service {
-    charger: Charger,
-    metrics: ChargerMetrics,
+pub(crate) struct Service {
+    pub(crate) charger: Charger,
+    pub(crate) metrics: ChargerMetrics,
 }
 
 /// A value of the gauge of halts that the charger itself never sets.
 const NOT_OWNED: i64 = -1;
 
 impl Service {
-    fn new(log: &Arc<dyn EventLog>, settings: &ChargerSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(log: &Arc<dyn EventLog>, settings: &ChargerSettings) -> anyhow::Result<Self> {
         let metrics = ChargerMetrics::new(&Registry::new())?;
         let clock = Arc::new(SystemClock::default());
         let charger = Charger::new(Arc::clone(log), settings.clone(), clock, metrics.clone());
         for partition in 0..settings.partitions {
             metrics.halted.with_label_values(&[&partition.to_string()]).set(NOT_OWNED);
+            metrics.catalogue_offset.with_label_values(&[&partition.to_string()]).set(NOT_OWNED);
         }
         Ok(Self { charger, metrics })
+    }
+
+    /// Whether every partition is taken over.
+    pub(crate) fn owns(&self, partitions: u32) -> bool {
+        let owned = |partition: u32| {
+            self.metrics.halted.with_label_values(&[&partition.to_string()]).get() != NOT_OWNED
+        };
+        (0..partitions).all(owned)
+    }
+
+    /// Whether the session has measured its lag since it took its partitions over.
+    pub(crate) fn has_measured(&self, partitions: u32) -> bool {
+        let offset = &self.metrics.catalogue_offset;
+        (0..partitions)
+            .all(|partition| offset.with_label_values(&[&partition.to_string()]).get() != NOT_OWNED)
     }
 
     /// Drives the session until every partition is taken over.
     fn until_owned(&self, session: &mut Session<'_>, partitions: u32) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let owned = |partition: u32| {
-            self.metrics.halted.with_label_values(&[&partition.to_string()]).get() != NOT_OWNED
-        };
-        while !(0..partitions).all(owned) {
+        while !self.owns(partitions) {
             session.round()?;
             ensure!(Instant::now() < deadline, "the charger was given no partitions");
         }

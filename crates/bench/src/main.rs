@@ -11,6 +11,7 @@ mod latency;
 mod machine;
 mod memory;
 mod projector;
+mod recovery;
 mod report;
 mod stages;
 mod workload;
@@ -45,7 +46,7 @@ struct Arguments {
     seed: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 enum What {
     /// Events per second through Kafka, against a bare transactional copy.
     Charger,
@@ -55,6 +56,11 @@ enum What {
     Projector,
     /// Reserve round trips and event batches over HTTP, on the embedded log and on Kafka.
     Latency,
+    /// From kill -9 with so many identities and accounts to steady state.
+    Recovery(recovery::Size),
+    /// The process that `recovery` kills.
+    #[command(hide = true)]
+    RecoveryVictim(recovery::Victim),
     /// State bytes per account and per identity.
     Memory,
     /// Says where rating alone is measured.
@@ -68,16 +74,33 @@ fn main() -> anyhow::Result<()> {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    if let Some(What::RecoveryVictim(victim)) = &arguments.what {
+        return recovery::be_victim(victim, arguments.partitions);
+    }
     let workload = Workload::new(&arguments)?;
-    let chosen = match arguments.what {
+    let recovery = recovery::Size { identities: 10_000_000, held_accounts: 100_000 };
+    let chosen = match arguments.what.clone() {
         Some(what) => vec![what],
-        None => vec![What::Core, What::Charger, What::Projector, What::Latency, What::Memory],
+        None => vec![
+            What::Core,
+            What::Charger,
+            What::Projector,
+            What::Latency,
+            What::Memory,
+            What::Recovery(recovery),
+        ],
     };
     let mut report = Report;
     report.machine();
     for what in chosen {
         let started = Instant::now();
-        match what {
+        match &what {
+            What::Recovery(size) => {
+                let workload = workload.of_size(size.identities, size.held_accounts);
+                recovery::measure(&workload, &mut report)?;
+            }
+            // Handled before anything is made.
+            What::RecoveryVictim(_) => {}
             What::Core => core_alone::measure(&workload, arguments.rounds, &mut report)?,
             What::Charger => kafka::measure(&workload, arguments.rounds, &mut report)?,
             What::Projector => projector::measure(&workload, arguments.rounds, &mut report)?,

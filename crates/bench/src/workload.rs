@@ -123,6 +123,11 @@ impl Workload {
         Self { events: self.events.min(events), ..self.clone() }
     }
 
+    /// The same with so many events and accounts.
+    pub(crate) fn of_size(&self, events: u64, accounts: u32) -> Self {
+        Self { events, accounts: accounts.max(1), ..self.clone() }
+    }
+
     /// When the logs that are made here say that they took a record.
     pub(crate) fn now(&self) -> Timestamp {
         self.now

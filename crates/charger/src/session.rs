@@ -16,6 +16,7 @@ use catalog::{CatalogueError, Follower};
 use domain::{EntryNumber, Offset, Partition, Topic, TopicPartition};
 use eventlog::{Assignment, CommitOutcome, Lane, Member, MemberSpec, Position, Record};
 use flow::{Committed, takeover};
+use sabotage::{Break, Point};
 
 use crate::Prices;
 use crate::core::{CoreSettings, Halt, PartitionCore, Taken};
@@ -140,6 +141,7 @@ impl<'c> Session<'c> {
     /// # Errors
     /// The session is over; what was not committed is decided again by the next one.
     pub fn round(&mut self) -> Result<(), ChargerError> {
+        let begins = self.opened.is_none();
         let commands = self.poll(Lane::Priority, Duration::ZERO)?;
         self.commands += commands;
         let wait = if commands > 0 || self.opened.is_some() { Duration::ZERO } else { IDLE_WAIT };
@@ -149,6 +151,9 @@ impl<'c> Session<'c> {
             self.tick()?;
         }
         self.drain_waiting();
+        if begins && self.opened.is_some() {
+            sabotage::pass(Point::Decided);
+        }
         self.flush()?;
         if self.is_due(usage == 0) {
             self.commit()?;
@@ -264,7 +269,15 @@ impl<'c> Session<'c> {
         for owned in self.owned.iter_mut().flatten().filter(|owned| owned.halted.is_none()) {
             owned.core.adopt(self.follower.prices());
         }
-        let from = takeover(&folded.progress, &committed)?;
+        let from = if sabotage::is_on(Break::FoldSkipped) {
+            let place = |topic| committed.iter().find(|committed| committed.topic == topic);
+            Topic::INPUTS.map(|topic| {
+                (topic, place(topic).and_then(|place| place.next).unwrap_or(Offset::ZERO))
+            })
+        } else {
+            takeover(&folded.progress, &committed)?
+        };
+        sabotage::pass(Point::Folded);
         let settings = CoreSettings {
             partitions: self.charger.settings.partitions,
             brake: self.charger.settings.brake,
@@ -447,8 +460,16 @@ impl<'c> Session<'c> {
         if positions.is_empty() {
             return Ok(());
         }
+        if sabotage::is_on(Break::PositionsLeftOut) {
+            positions.clear();
+        }
+        sabotage::pass(Point::BeforeCommit);
         let started = Instant::now();
-        let outcome = self.member.commit(&positions);
+        let mut outcome = self.member.commit(&positions);
+        if matches!(outcome, CommitOutcome::Unknown(_)) && sabotage::is_on(Break::UnknownTaken) {
+            outcome = CommitOutcome::Committed;
+        }
+        sabotage::pass(Point::AfterCommit);
         let metrics = &self.charger.metrics;
         metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         match outcome {
@@ -501,7 +522,12 @@ impl<'c> Session<'c> {
                 Ok(()) => owned.inputs_since_snapshot = 0,
                 // A snapshot is a cache: failing to write one costs time at the next start, no
                 // data. The age goes on growing, and so shows it.
-                Err(error) => tracing::warn!(%partition, %error, "snapshot not written"),
+                Err(error) => {
+                    tracing::warn!(%partition, %error, "snapshot not written");
+                    if sabotage::is_on(Break::SnapshotErrorEnds) {
+                        std::process::exit(1);
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use domain::{Offset, Partition};
 use flow::Progress;
 use identity::{IdentityError, IdentityIndex, Snapshot, SnapshotStore};
 use ledger::PartitionState;
+use sabotage::{Break, Point};
 use serde::{Deserialize, Serialize};
 
 use crate::ChargerSettings;
@@ -95,6 +96,11 @@ impl Snapshots {
         let folder = self.store.run_folder(partition).map_err(|error| error.to_string())?;
         let identity = IdentityIndex::restore(self.identity, folder, &snapshot.identity)
             .map_err(|error| error.to_string())?;
+        let identity = if sabotage::is_on(Break::IdentityForgotten) {
+            self.nothing(partition).map_err(|error| error.to_string())?.identity
+        } else {
+            identity
+        };
         Ok((stored.ledger_next, Folded { state, identity, progress: stored.progress }))
     }
 
@@ -111,6 +117,7 @@ impl Snapshots {
     ) -> Result<(), IdentityError> {
         let at = crate::core::place_of(core.state().next_number());
         let identity = core.identity_mut().persist(at)?;
+        sabotage::pass(Point::RunsWritten);
         let writing = Writing {
             version: VERSION,
             ledger_next,

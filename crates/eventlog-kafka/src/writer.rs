@@ -164,7 +164,10 @@ impl Writer {
             }
             None => Ok(()),
         }
-        .and_then(|()| insist(timeout + ANSWER_WAIT, |left| producer.commit_transaction(left)));
+        .and_then(|()| {
+            sabotage::pass(sabotage::Point::PositionsSent);
+            insist(timeout + ANSWER_WAIT, |left| producer.commit_transaction(left))
+        });
         match committed {
             Ok(()) => {
                 self.close();

@@ -74,6 +74,18 @@ impl Appending {
     }
 }
 
+/// How early a sabotaged answer is.
+const EARLY: Duration = Duration::from_millis(50);
+
+/// Tells that a job is done which is not: only a sabotaged build does.
+fn answered_early(job: Job) -> Job {
+    let Job { records, bytes, done, _room } = job;
+    // Whoever asked may have gone.
+    drop(done.send(Ok(vec![Offset::ZERO; records.len()])));
+    let (done, _) = oneshot::channel();
+    Job { records, bytes, done, _room }
+}
+
 fn run(log: &dyn EventLog, mut queue: mpsc::Receiver<Job>) {
     let mut appender: Option<Box<dyn Appender>> = None;
     while let Some(first) = queue.blocking_recv() {
@@ -83,6 +95,10 @@ fn run(log: &dyn EventLog, mut queue: mpsc::Receiver<Job>) {
             let Ok(job) = queue.try_recv() else { break };
             bytes += job.bytes;
             jobs.push(job);
+        }
+        if sabotage::is_on(sabotage::Break::AnsweredEarly) {
+            jobs = jobs.into_iter().map(answered_early).collect();
+            std::thread::sleep(EARLY);
         }
         match write(log, &mut appender, &jobs) {
             Ok(offsets) => {

@@ -270,7 +270,8 @@ impl OpenRun {
             .read_exact_at(bytes, (first * BLOCK_BYTES) as u64)
             .map_err(|error| IdentityError::from_io(&self.path, error))?;
         for (block, checksum) in bytes.chunks(BLOCK_BYTES).zip(&self.fence_checksums[first..]) {
-            if crc32fast::hash(block) != *checksum {
+            let right = crc32fast::hash(block) == *checksum;
+            if !right && !sabotage::is_on(sabotage::Break::ChecksumsIgnored) {
                 return Err(IdentityError::corrupt(&self.path, "the checksum of a block differs"));
             }
         }

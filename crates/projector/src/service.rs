@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use projection::{
     Block, DeadLetterRows, FreshnessMark, InputMark, LedgerBatch, Names, Place, mark_blocks, tables,
 };
+use sabotage::{Break, Point};
 use tokio::runtime::Runtime;
 use warehouse::{Batch, InsertOutcome, WarehouseError};
 use wire::{LedgerRecord, RecordError};
@@ -318,12 +319,14 @@ impl<S: Sink> Session<'_, S> {
             return Ok(());
         }
         self.commit(&positions)?;
+        sabotage::pass(Point::Planned);
         let mut planned = Vec::new();
         for (at, from, to, again, records) in due {
             planned.push(self.plan(at, (from, to), again, &records)?);
         }
         let started = Instant::now();
         self.store(&planned)?;
+        sabotage::pass(Point::Stored);
         self.projector.metrics.insert_seconds.observe(started.elapsed().as_secs_f64());
         self.projector.metrics.batches.inc_by(planned.len() as u64);
         for batch in planned.iter().flat_map(|planned| &planned.batches) {
@@ -466,6 +469,7 @@ impl<S: Sink> Session<'_, S> {
         let Some((last, first)) = planned.batches.split_last() else { return Ok(()) };
         let all = join_all(first.iter().map(|batch| self.store_batch(batch, planned.again))).await;
         all.into_iter().collect::<Result<(), _>>()?;
+        sabotage::pass(Point::LastTableLeft);
         self.store_batch(last, planned.again).await
     }
 
@@ -485,6 +489,9 @@ impl<S: Sink> Session<'_, S> {
                 InsertOutcome::Unknown(error) => ("unknown", error),
                 InsertOutcome::Busy(error) => ("busy", error),
             };
+            if sabotage::is_on(Break::InsertErrorTaken) {
+                return Ok(());
+            }
             retries.with_label_values(&[why]).inc();
             tracing::warn!(table = batch.table.name, %error, why, "insert is tried again");
             if self.stop.load(Ordering::Relaxed) {

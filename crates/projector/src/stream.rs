@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::{Offset, Timestamp, Topic, TopicPartition};
 use eventlog::Record;
+use sabotage::Break;
 
 /// What marks a planned end in a committed position's metadata.
 const PLANNED: &str = "planned_end=";
@@ -63,7 +64,7 @@ impl Stream {
             .strip_prefix(PLANNED)
             .and_then(|end| end.parse().ok())
             .map(Offset)
-            .filter(|end| *end > from);
+            .filter(|end| *end > from && !sabotage::is_on(Break::PlannedEndForgotten));
         Self {
             at,
             from,

@@ -1,6 +1,7 @@
 //! One seed's world.
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -30,6 +31,9 @@ const REPLIES: TopicPartition = TopicPartition { topic: Topic::Replies, partitio
 const STEPS: u64 = 220;
 const START: i64 = 1_795_000_000;
 const GROUP: &str = "tally-charger";
+const CHARGERS: u32 = 3;
+/// How far a machine's clock may be from the others', either way.
+const CLOCK_STEP_MICROS_MAX: i64 = 2 * 3_600 * 1_000_000;
 /// Rounds without progress after which a calm world counts as stuck.
 const DRAIN_ROUNDS_MAX: u32 = 5_000;
 
@@ -74,18 +78,34 @@ pub struct Summary {
     pub entries: u64,
     pub crashes: u64,
     pub faults: u64,
+    /// Files of state that were damaged or removed.
+    pub damaged: u64,
 }
 
+/// The log's time runs; what the chargers' machines say may be set forward and back.
 #[derive(Debug)]
-struct SimulatedClock(AtomicI64);
+struct SimulatedClock {
+    micros: AtomicI64,
+    step: AtomicI64,
+}
+
+impl SimulatedClock {
+    fn pass(&self, micros: i64) {
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    fn true_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.load(Ordering::Relaxed))
+    }
+}
 
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+        self.true_time().plus_micros(self.step.load(Ordering::Relaxed))
     }
 
     fn running(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed).unsigned_abs())
+        Duration::from_micros(self.micros.load(Ordering::Relaxed).unsigned_abs())
     }
 }
 
@@ -99,6 +119,9 @@ pub(crate) struct World {
     pub(crate) next_id: u64,
     second_card: bool,
     crashes: u64,
+    damaged: u64,
+    /// Where the chargers keep their state.
+    folder: PathBuf,
     /// The charger's answers, as far as they were read.
     pub(crate) replies: Box<dyn Reader>,
     /// Holds that were granted, oldest first.
@@ -117,10 +140,13 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     let topics =
         Topic::ALL.map(|topic| TopicSpec { topic, partitions: topic.partitions(PARTITIONS) });
     log.create_topics(&topics)?;
-    let clock = Arc::new(SimulatedClock(AtomicI64::new(START * 1_000_000)));
-    log.set_time(clock.now());
+    let clock = Arc::new(SimulatedClock {
+        micros: AtomicI64::new(START * 1_000_000),
+        step: AtomicI64::new(0),
+    });
+    log.set_time(clock.true_time());
     let folder = scratch()?;
-    let chargers: Vec<Charger> = (0..2)
+    let chargers: Vec<Charger> = (0..CHARGERS)
         .map(|slot| charger(&log, &clock, folder.path(), slot))
         .collect::<anyhow::Result<_>>()?;
     let mut world = World {
@@ -132,6 +158,8 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
         next_id: 0,
         second_card: false,
         crashes: 0,
+        damaged: 0,
+        folder: folder.path().to_owned(),
         replies: log.reader(&[(REPLIES, Offset::ZERO)])?,
         holds: Vec::new(),
         log,
@@ -146,11 +174,12 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
         }
     }
 
-    let mut sessions: Vec<Option<Session<'_>>> = vec![None, None];
+    let mut sessions: Vec<Option<Session<'_>>> = chargers.iter().map(|_| None).collect();
     for _ in 0..STEPS {
         world.step(&chargers, &mut sessions)?;
     }
     injected.stop();
+    world.clock.step.store(0, Ordering::Relaxed);
     if !world.second_card {
         world.publish(DocumentKind::RateCard, SECOND_CARD)?;
     }
@@ -159,8 +188,8 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
     world.log.expire_transactions();
     let first = chargers.first().context("no charger")?;
     world.drain(first)?;
-    world.clock.0.fetch_add(ALL_HOLDS_EXPIRE_MICROS, Ordering::Relaxed);
-    world.log.set_time(world.clock.now());
+    world.clock.pass(ALL_HOLDS_EXPIRE_MICROS);
+    world.log.set_time(world.clock.true_time());
     world.drain(first)?;
     let entries = world.check()?;
     Ok(Summary {
@@ -168,6 +197,7 @@ pub fn run(seed: u64) -> anyhow::Result<Summary> {
         entries,
         crashes: world.crashes,
         faults: injected.count(),
+        damaged: world.damaged,
     })
 }
 
@@ -204,14 +234,15 @@ impl World {
         chargers: &'c [Charger],
         sessions: &mut [Option<Session<'c>>],
     ) -> anyhow::Result<()> {
-        let slot = usize::try_from(self.random.below(2))?;
+        let slot = usize::try_from(self.random.below(u64::from(CHARGERS)))?;
         match self.random.below(100) {
             0..=26 => self.produce()?,
             27..=34 => self.with_credits()?,
             35..=39 => self.grant()?,
             40..=44 => self.repeat()?,
             45..=46 => self.broken()?,
-            47..=49 => self.pass_time(),
+            47..=48 => self.pass_time(),
+            49 => self.step_clocks(),
             50 if !self.second_card => {
                 self.second_card = true;
                 self.publish(DocumentKind::RateCard, SECOND_CARD)?;
@@ -219,6 +250,9 @@ impl World {
             51..=53 => {
                 // A crash: nothing is said to anybody.
                 self.crashes += u64::from(sessions[slot].take().is_some());
+                if self.random.percent(50) {
+                    self.damage(slot)?;
+                }
             }
             54 => self.log.expire_members(GROUP),
             55 => self.log.expire_transactions(),
@@ -242,8 +276,35 @@ impl World {
 
     fn pass_time(&mut self) {
         let micros = i64::try_from(self.random.below(40_000_000_000)).unwrap_or(0);
-        self.clock.0.fetch_add(micros, Ordering::Relaxed);
-        self.log.set_time(self.clock.now());
+        self.clock.pass(micros);
+        self.log.set_time(self.clock.true_time());
+    }
+
+    fn step_clocks(&mut self) {
+        let most = CLOCK_STEP_MICROS_MAX.unsigned_abs();
+        let step = i64::try_from(self.random.below(2 * most)).unwrap_or(0) - CLOCK_STEP_MICROS_MAX;
+        self.clock.step.store(step, Ordering::Relaxed);
+    }
+
+    /// Changes a byte of some file that a charger which is down has kept, or removes the file.
+    fn damage(&mut self, slot: usize) -> anyhow::Result<()> {
+        let mut files = Vec::new();
+        files_below(&self.folder.join(format!("state-{slot}")), &mut files)?;
+        files.sort();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let file = &files[usize::try_from(self.random.below(files.len() as u64))?];
+        let mut bytes = std::fs::read(file)?;
+        if bytes.is_empty() || self.random.percent(20) {
+            std::fs::remove_file(file)?;
+        } else {
+            let place = usize::try_from(self.random.below(bytes.len() as u64))?;
+            bytes[place] ^= 1 << self.random.below(8);
+            std::fs::write(file, bytes)?;
+        }
+        self.damaged += 1;
+        Ok(())
     }
 
     fn produce(&mut self) -> anyhow::Result<()> {
@@ -260,7 +321,7 @@ impl World {
         let hold = if self.random.percent(40) { Some(self.some_hold()?) } else { None };
         // An event of another account's hold is charged like one without.
         let value = self.event_record(&account, &id, units, hold);
-        self.truth.event(&account, &id, units);
+        self.truth.event(&account, &id, units, &value);
         let home = partition_of(&account, PARTITIONS);
         let partition = if self.random.percent(10) {
             Partition(u32::try_from(self.random.below(u64::from(PARTITIONS)))?)
@@ -279,7 +340,7 @@ impl World {
         hold: Option<HoldName>,
     ) -> Vec<u8> {
         let meter = if self.random.percent(15) { "later" } else { "unit" };
-        let time = self.clock.now();
+        let time = self.clock.true_time();
         let hold = hold.map_or_else(String::new, |hold| {
             let action = if self.random.percent(60) { "settle" } else { "capture" };
             format!(r#""hold":"{hold}","hold_action":"{action}","#)
@@ -302,12 +363,14 @@ impl World {
         }
         let index = usize::try_from(self.random.below(self.sent.len() as u64))?;
         let (at, key, value) = self.sent[index].clone();
+        self.truth.again(&value);
         self.send(at, &key, value)
     }
 
     fn broken(&mut self) -> anyhow::Result<()> {
         let partition = Partition(u32::try_from(self.random.below(u64::from(PARTITIONS)))?);
         let at = TopicPartition { topic: Topic::UsageRaw, partition };
+        self.truth.broken += 1;
         self.append(at, "", b"{\"not\": \"an event\"")
     }
 
@@ -316,7 +379,7 @@ impl World {
         self.next_id += 1;
         let id = format!("g{}", self.next_id);
         let credits = u32::try_from(self.random.below(30) + 1)?;
-        let now = self.clock.now();
+        let now = self.clock.true_time();
         let hours =
             |random: &mut Random| i64::try_from(random.below(48)).unwrap_or(0) * 3_600_000_000;
         let effective = self.random.percent(30).then(|| now.plus_micros(hours(&mut self.random)));
@@ -375,7 +438,7 @@ impl World {
     }
 
     fn publish(&mut self, kind: DocumentKind, toml: &str) -> anyhow::Result<()> {
-        let now = self.clock.now();
+        let now = self.clock.true_time();
         let version = CatalogueVersion {
             kind,
             id: Cow::Borrowed("any"),
@@ -402,8 +465,8 @@ impl World {
         for _ in 0..DRAIN_ROUNDS_MAX {
             let before = self.ledger_end()?;
             session.round()?;
-            self.clock.0.fetch_add(60_000, Ordering::Relaxed);
-            self.log.set_time(self.clock.now());
+            self.clock.pass(60_000);
+            self.log.set_time(self.clock.true_time());
             quiet = if self.ledger_end()? == before { quiet + 1 } else { 0 };
             if quiet > 25 {
                 session.give_up()?;
@@ -449,6 +512,12 @@ impl World {
         if ended != sent {
             bail!("{sent} inputs were sent, {ended} have an outcome");
         }
+        let kept = self.dead_letters()?;
+        if kept != counts.get(Outcome::DeadLetter) || kept != self.truth.broken {
+            let counted = counts.get(Outcome::DeadLetter);
+            let sent = self.truth.broken;
+            bail!("{sent} records were broken, {counted} counted, {kept} kept");
+        }
         Ok(totals.entries)
     }
 
@@ -465,6 +534,19 @@ impl World {
         Ok(())
     }
 
+    fn dead_letters(&self) -> anyhow::Result<u64> {
+        let mut kept = 0;
+        for partition in (0..PARTITIONS).map(Partition) {
+            let at = TopicPartition { topic: Topic::DeadLetters, partition };
+            let end = self.log.bounds(at)?.stable_end;
+            let mut reader = self.log.reader(&[(at, Offset::ZERO)])?;
+            while reader.position(at) < end {
+                kept += reader.poll(1_000, Duration::ZERO, &mut |_| ())? as u64;
+            }
+        }
+        Ok(kept)
+    }
+
     fn read(
         &self,
         partition: Partition,
@@ -475,6 +557,8 @@ impl World {
         let end = self.log.bounds(at)?.stable_end;
         let mut reader = self.log.reader(&[(at, Offset::ZERO)])?;
         let mut failed = None;
+        let mut time = Timestamp::ZERO;
+        let mut went_back = None;
         while reader.position(at) < end {
             reader.poll(1_000, Duration::ZERO, &mut |record| match wire::decode_ledger(
                 record.value,
@@ -489,12 +573,25 @@ impl World {
                         *charged.granted.entry(entry.account.to_string()).or_default() +=
                             grant.credits;
                     }
+                    Body::Quarantined(quarantined) => {
+                        let identity = (entry.account.to_string(), quarantined.id.to_string());
+                        *charged.quarantined.entry(identity).or_default() += 1;
+                    }
                     _ => {}
                 },
-                Ok(LedgerRecord::Seal(seal)) => counts.merge(&seal.counts),
+                Ok(LedgerRecord::Seal(seal)) => {
+                    if seal.ledger_time < time {
+                        went_back = Some(seal.number);
+                    }
+                    time = seal.ledger_time;
+                    counts.merge(&seal.counts);
+                }
                 Ok(LedgerRecord::Adopted(_)) => {}
                 Err(error) => failed = Some(error),
             })?;
+        }
+        if let Some(seal) = went_back {
+            bail!("partition {partition}: ledger time goes back at seal {seal}");
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -513,6 +610,21 @@ fn all_hold(report: &Report) -> anyhow::Result<()> {
         Some(number) => bail!("invariant {number} was not looked at"),
         None => Ok(()),
     }
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for found in std::fs::read_dir(folder)? {
+        let path = found?.path();
+        if path.is_dir() {
+            files_below(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Errors after which a charger process would end, and start again.

@@ -1,6 +1,7 @@
 //! One real ClickHouse server.
 
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 
 use clickhouse_server::{Launcher, Server, Settings};
 use fetch::Engine;
@@ -25,6 +26,16 @@ pub struct ClickHouse {
 impl ClickHouse {
     pub fn start() -> Result<Self, TestkitError> {
         let folder = temp_dir()?;
+        let directory = folder.path().to_owned();
+        Self::start_in(directory, folder)
+    }
+
+    /// Keeps its data in a folder of the caller's.
+    pub fn start_on(directory: PathBuf) -> Result<Self, TestkitError> {
+        Self::start_in(directory, temp_dir()?)
+    }
+
+    fn start_in(directory: PathBuf, folder: TempDir) -> Result<Self, TestkitError> {
         let launcher = match fetch::clickhouse(&mut |line| eprintln!("{line}"))? {
             Engine::Binary(binary) => Launcher::Binary(binary),
             Engine::Library(library) => {
@@ -33,7 +44,7 @@ impl ClickHouse {
         };
         let free = || free_port().map_err(TestkitError::io("a free port"));
         let settings = Settings {
-            directory: folder.path().to_owned(),
+            directory,
             http_port: free()?,
             native_port: free()?,
             memory_mb_max: MEMORY_MB_MAX,

@@ -1,7 +1,7 @@
 //! One real Kafka broker: KRaft, a single node that is broker and controller.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ pub struct KafkaOptions {
     pub heap_mb: u32,
     /// Compiles with C2 as well. Slower to start, faster once warm: for benchmarks, not for tests.
     pub optimizing_compiler: bool,
+    /// A second listener, for whoever comes through a proxy on this port.
+    pub proxy_port: Option<u16>,
+    /// Where the records are kept, when not in a temporary folder.
+    pub data: Option<PathBuf>,
     /// Further lines for `server.properties`, which come last and so win.
     pub properties: Vec<(String, String)>,
 }
@@ -30,14 +34,20 @@ pub struct KafkaOptions {
 impl Default for KafkaOptions {
     /// The cheapest broker that was measured: about 350 MB in all, ready first.
     fn default() -> Self {
-        Self { heap_mb: 256, optimizing_compiler: false, properties: Vec::new() }
+        Self {
+            heap_mb: 256,
+            optimizing_compiler: false,
+            proxy_port: None,
+            data: None,
+            properties: Vec::new(),
+        }
     }
 }
 
 impl KafkaOptions {
     /// For measuring: a gigabyte of heap and the optimizing compiler. Warm it with several million records first.
     pub fn for_benchmarks() -> Self {
-        Self { heap_mb: 1_024, optimizing_compiler: true, properties: Vec::new() }
+        Self { heap_mb: 1_024, optimizing_compiler: true, ..Self::default() }
     }
 }
 
@@ -46,6 +56,7 @@ impl KafkaOptions {
 pub struct Kafka {
     options: KafkaOptions,
     port: u16,
+    proxied_port: u16,
     process: Subprocess,
     folder: TempDir,
 }
@@ -55,14 +66,19 @@ impl Kafka {
     pub fn start(options: KafkaOptions) -> Result<Self, TestkitError> {
         let folder = temp_dir()?;
         let free = || free_port().map_err(TestkitError::io("a free port"));
-        let (port, controller_port) = (free()?, free()?);
-        let properties =
-            server_properties(folder.path(), port, controller_port, &options.properties);
+        let (port, proxied_port, controller_port) = (free()?, free()?, free()?);
+        let data = options.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let mut further = Vec::new();
+        if let Some(proxy) = options.proxy_port {
+            further = second_listener(port, (proxied_port, proxy), controller_port);
+        }
+        further.extend(options.properties.iter().cloned());
+        let properties = server_properties(&data, port, controller_port, &further);
         fs::write(properties_file(folder.path()), properties)
             .map_err(TestkitError::io("the broker's properties"))?;
         format_storage(folder.path(), &options)?;
         let process = launch(folder.path(), &options, port)?;
-        Ok(Self { options, port, process, folder })
+        Ok(Self { options, port, proxied_port, process, folder })
     }
 
     /// The broker that the tests of this process share, started by the first that asks. It cannot be stopped, killed or
@@ -74,6 +90,16 @@ impl Kafka {
     /// For `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where the second listener is, for a proxy.
+    pub fn proxied_port(&self) -> u16 {
+        self.proxied_port
+    }
+
+    /// Whether it still runs: a broker whose only disk fails ends by itself.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.ended(), Ok(None))
     }
 
     pub fn pid(&self) -> u32 {
@@ -122,13 +148,39 @@ fn properties_file(folder: &Path) -> std::path::PathBuf {
     folder.join("server.properties")
 }
 
+/// Whoever connects to the second listener is sent to the proxy's port for everything.
+fn second_listener(
+    port: u16,
+    (proxied_port, proxy): (u16, u16),
+    controller_port: u16,
+) -> Vec<(String, String)> {
+    let own = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        own(
+            "listeners",
+            format!(
+                "PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxied_port},\
+                 CONTROLLER://127.0.0.1:{controller_port}"
+            ),
+        ),
+        own(
+            "advertised.listeners",
+            format!("PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}"),
+        ),
+        own(
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+        ),
+        own("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+    ]
+}
+
 fn server_properties(
-    folder: &Path,
+    data: &Path,
     port: u16,
     controller_port: u16,
     further: &[(String, String)],
 ) -> String {
-    let data = folder.join("data");
     let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),

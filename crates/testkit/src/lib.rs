@@ -8,9 +8,11 @@
 //! the business of the crates under test.
 
 mod clickhouse;
+mod disk;
 mod kafka;
 mod kafka_probe;
 mod launcher;
+mod proxy;
 mod shared;
 
 use std::io;
@@ -18,7 +20,9 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 pub use clickhouse::ClickHouse;
+pub use disk::SmallDisk;
 pub use kafka::{Kafka, KafkaOptions};
+pub use proxy::{HttpMode, HttpProxy, KafkaDeed, KafkaProxy, KafkaRequest};
 pub use subprocess::{TimedOut, free_port, wait_until};
 pub use tempfile::TempDir;
 

@@ -18,6 +18,7 @@
 use bytes::Bytes;
 use domain::{Offset, Partition};
 use projection::tables::Table;
+use sabotage::Break;
 
 use crate::ddl::insert_into;
 use crate::error::{Consequence, WarehouseError};
@@ -96,6 +97,11 @@ impl Warehouse {
     }
 
     async fn send_until_stored(&self, batch: &Batch) -> Result<InsertOutcome, WarehouseError> {
+        if sabotage::is_on(Break::RetryRenamed) || sabotage::is_on(Break::LookupSkipped) {
+            let attempt = u32::from(sabotage::is_on(Break::RetryRenamed));
+            self.send(batch, attempt).await?;
+            return Ok(InsertOutcome::Stored);
+        }
         if batch.row_count == 0 || self.is_stored(batch).await? {
             return Ok(InsertOutcome::Stored);
         }

@@ -4,6 +4,7 @@
 
 mod deny;
 mod run;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -13,8 +14,13 @@ use run::{Failed, build_folder, cargo, replace_with};
 const USAGE: &str = "\
 cargo xtask demo [ARGUMENTS]    build tally (release) and run `tally demo ARGUMENTS`
 cargo xtask test [--quick] [FILTER]
-                                formatting, lints, every test (with a real Kafka and a real ClickHouse), dependency
-                                policy; --quick: no test that starts a server; FILTER: only tests so named
+                                formatting, lints, every test (with a real Kafka and a real ClickHouse), 100,000 seeds
+                                of the simulator, every class of faults, dependency policy; --quick: no test that
+                                starts a server, a few seeds; FILTER: only tests so named
+cargo xtask simulate [SEEDS] [FIRST]
+                                so many seeds (100,000) of the simulator, optimised, on every core
+cargo xtask faults [ARGUMENTS]  break a real Kafka, a real ClickHouse and our processes while a load runs, and audit;
+                                `--list` names the classes, `--minutes`, `--events` and `--faults` make it a long run
 cargo xtask bench [ARGUMENTS]   build the benchmarks (release) and run them; ARGUMENTS name one
 cargo xtask deny                dependency policy alone (deny.toml)
 ";
@@ -27,6 +33,8 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test::run(&rest),
         "bench" => bench(&rest),
+        "simulate" => simulate::run(&rest),
+        "faults" => faults(&rest),
         "deny" => deny::run(),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
@@ -52,6 +60,15 @@ fn demo(arguments: &[String]) -> Result<(), Failed> {
     cargo(&["build", "--release", "--package", "tally"])?;
     let tally = build_folder()?.join("release/tally");
     Err(replace_with(&tally, &[&["demo".to_owned()], arguments].concat()))
+}
+
+/// Ctrl-C has to reach the harness, which then prints its summary.
+fn faults(arguments: &[String]) -> Result<(), Failed> {
+    let profile = ["--profile", simulate::PROFILE];
+    let packages = ["--package", "e2e", "--package", "clickhouse-server", "--bins"];
+    cargo(&[&["build"], &profile[..], &packages[..]].concat())?;
+    let harness = build_folder()?.join(simulate::PROFILE).join("e2e-faults");
+    Err(replace_with(&harness, arguments))
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failed> {

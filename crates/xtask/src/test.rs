@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, IsTerminal};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::deny;
-use crate::run::{Failed, cargo, cargo_command, not_started, workspace};
+use crate::run::{Failed, build_folder, cargo, cargo_command, finish, not_started, workspace};
+use crate::{deny, simulate};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -40,6 +40,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
         })?;
     }
     step("tests", || tests(&options, &mut counts))?;
+    if options.filter.is_none() && !options.quick {
+        step("simulator", || simulate::run(&[]))?;
+        step("faults", faults)?;
+    }
     if options.filter.is_none() && !options.quick {
         step("docker-compose.yml", compose)?;
         step("dependency policy", deny::run)?;
@@ -96,6 +100,12 @@ fn tests(options: &Options, counts: &mut Counts) -> Result<(), Failed> {
     }
 }
 
+/// Every class once, by the build that the tests have made.
+fn faults() -> Result<(), Failed> {
+    cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+    finish(&mut Command::new(build_folder()?.join("debug/e2e-faults")), "cargo xtask faults")
+}
+
 /// Compose reads and resolves the file without an engine; without compose, a test reads it as YAML and no more.
 fn compose() -> Result<(), Failed> {
     let file = workspace().join("docker-compose.yml");
@@ -116,7 +126,7 @@ fn compose() -> Result<(), Failed> {
         println!("not checked by compose: `docker compose` is not on this machine");
         return Ok(());
     }
-    crate::run::finish(
+    finish(
         Command::new("docker").args(["compose", "config", "--quiet"]).current_dir(workspace()),
         "docker compose config",
     )

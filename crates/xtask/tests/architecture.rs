@@ -25,26 +25,28 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
     // Files.
-    ("identity", &["domain"]),
+    ("identity", &["domain", "sabotage"]),
     ("eventlog", &["domain"]),
     // The two servers that we talk to, one crate each.
-    ("eventlog-kafka", &["domain", "eventlog"]),
-    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "subprocess"]),
+    ("eventlog-kafka", &["domain", "eventlog", "sabotage"]),
+    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "sabotage", "subprocess"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
     ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
     // Reading the ledger from its log.
     ("ledger-log", &["domain", "eventlog", "wire"]),
     ("charger", &[
-        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "ledger-log", "rating", "wire",
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "ledger-log", "rating", "sabotage",
+        "wire",
     ]),
     ("projector", &[
-        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "warehouse", "wire",
+        "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "sabotage", "warehouse",
+        "wire",
     ]),
     // Its sender and its fold of deliveries serve the API as well.
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier",
-        "projection", "rating", "replay", "rerun", "warehouse", "wire",
+        "projection", "rating", "replay", "rerun", "sabotage", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
@@ -63,7 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
         "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
-        "replay", "rerun", "wire",
+        "replay", "rerun", "sabotage", "wire",
     ]),
     // Measures the real thing, on real servers.
     ("bench", &[
@@ -73,10 +75,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Everything together, killed again and again.
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
-        "gateway", "projection", "projector", "rating", "replay", "subprocess", "testkit", "warehouse", "wire",
+        "gateway", "projection", "projector", "rating", "replay", "sabotage", "subprocess", "testkit", "warehouse",
+        "wire",
     ]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
     ("subprocess", &[]),
+    // Breaks and kill points: nothing, in a shipped build.
+    ("sabotage", &[]),
     ("fetch", &[]),
     ("clickhouse-server", &["subprocess"]),
     ("testkit", &["clickhouse-server", "fetch", "subprocess"]),
@@ -225,6 +230,25 @@ fn the_pure_crates_reach_nothing_impure() {
         let impure: Vec<_> = IMPURE.iter().filter(|name| reached.contains(**name)).collect();
         assert!(impure.is_empty(), "{package} reaches {impure:?}");
     }
+}
+
+/// Breaks and kill points are for tests: nobody who builds the program gets them.
+#[test]
+fn the_shipped_program_cannot_be_sabotaged() {
+    let features = |package: &str| {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--edges", "normal,features", "--target", "all"])
+            .args(["--prefix", "none", "--package", package])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let armed = "sabotage feature \"armed\"";
+    assert!(features("e2e").contains(armed), "the tests' own build has them");
+    let tally = features("tally");
+    assert!(tally.contains("sabotage") && !tally.contains(armed), "tally can be sabotaged");
 }
 
 /// Every crate keeps the workspace's lints, and the pure ones the ban on clocks, randomness and settings.

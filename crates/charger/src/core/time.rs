@@ -37,6 +37,9 @@ impl PartitionCore {
             self.batch.pass(topic, next)?;
         }
         self.horizon.drained(topic, now);
+        if sabotage::is_on(sabotage::Break::TimeByClock) {
+            self.ledger_time = now;
+        }
         self.fire_timers(prices)
     }
 

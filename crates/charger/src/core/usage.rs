@@ -10,6 +10,7 @@ use flow::Ending;
 use identity::Search;
 use ledger::decide::{self, Charge, Moment};
 use ledger::{Cause, Entry, ExceptionKind, HoldId, HoldName, Quarantined, Unrated};
+use sabotage::Break;
 use wire::{DeadLetter, Decoded};
 
 use super::plans::facts;
@@ -44,8 +45,9 @@ impl PartitionCore {
         let key = IdentityKey::new(&event.account, &event.source, &event.id);
         let today = self.ledger_time.day();
         let search = if event.backfill { Search::Everything } else { Search::Horizon { today } };
-        if let Some(seen) = self.identity.find(key, search)? {
-            if seen.content == decoded.content {
+        let seen = self.identity.find(key, search)?;
+        if let Some(seen) = seen.filter(|_| !sabotage::is_on(Break::DuplicatesUnseen)) {
+            if seen.content == decoded.content || sabotage::is_on(Break::ConflictsUnseen) {
                 let kind = ExceptionKind::Duplicate { repeats: entry_at(seen.entry) };
                 return Ok(Ending::Exception(kind));
             }
@@ -76,7 +78,10 @@ impl PartitionCore {
         record: &Record<'_>,
         prices: &Prices,
     ) -> Result<Ending, Halt> {
-        let Decoded { event, content, .. } = decoded;
+        let Decoded { mut event, content, .. } = decoded;
+        if sabotage::is_on(Break::PricedByArrival) {
+            event.time = self.ledger_time;
+        }
         self.ensure_plan(&event.account, prices)?;
         let moment = self.moment(record);
         let account = self.state.account(&event.account);
@@ -160,7 +165,9 @@ impl PartitionCore {
         };
         let mut bytes = Vec::with_capacity(record.value.len() + 128);
         wire::encode_dead_letter(&letter, &mut bytes);
-        self.outgoing.other(self.here(Topic::DeadLetters), record.key, bytes, Vec::new());
+        if !sabotage::is_on(Break::DeadLetterDropped) {
+            self.outgoing.other(self.here(Topic::DeadLetters), record.key, bytes, Vec::new());
+        }
         self.reasons.push(fault.reason);
         Ending::Exception(ExceptionKind::DeadLetter { reason: fault.reason })
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use desk::{CARD, Image, PARTITIONS, at, event, image, version};
-use domain::{Amount, Credits, EntryNumber, Money, Offset, Reason, Timestamp, Topic};
+use domain::{Credits, EntryNumber, Money, Offset, Reason, Timestamp, Topic};
 use ledger::{Body, CatalogueAdopted, ExceptionKind};
 use replay::{DeepSettings, Evidence, Report, Since, verify_deep};
 use rerun::{PricesOf, RawReport, RawSettings, replay_raw};

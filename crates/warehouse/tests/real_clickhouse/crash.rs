@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::{Offset, Partition};
 use projection::tables::{
     DEAD_LETTERS, LEDGER_ENTRIES, TABLES, Table, UNRATED_STEPS, USAGE_DAILY, USAGE_HOURLY,
 };
-use testkit::ClickHouse;
+use testkit::{ClickHouse, HttpMode, HttpProxy};
 use warehouse::{Batch, INSERT_ROWS_MAX, InsertOutcome, Warehouse};
 
-use crate::proxy::{Mode, Proxy};
 use crate::rows::{batch, encode};
 use crate::server::{connect, fresh, value};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn count(warehouse: &Warehouse, table: &Table) -> String {
     value(warehouse, &format!("SELECT count() FROM {}.{}", warehouse.database(), table.name)).await
@@ -81,18 +83,18 @@ async fn rows_that_leave_with_age_are_taken_all_the_same() {
 #[tokio::test]
 async fn an_answer_that_is_lost_leaves_the_outcome_unknown_and_the_rows_once() {
     let server = ClickHouse::start().unwrap();
-    let proxy = Proxy::before(server.http_port());
+    let proxy = HttpProxy::before(server.http_port()).unwrap();
     let warehouse = connect(&proxy.url(), "t").await;
     warehouse.migrate().await.unwrap();
 
-    proxy.set(Mode::DropAnswers);
+    proxy.set(HttpMode::DropAnswers);
     let outcome = warehouse.insert(&entries(0)).await;
     assert!(matches!(outcome, InsertOutcome::Unknown(_)), "{outcome:?}");
     // The look-up is lost as well.
     let outcome = warehouse.insert_again(&entries(0)).await;
     assert!(matches!(outcome, InsertOutcome::Unknown(_)), "{outcome:?}");
 
-    proxy.set(Mode::Pass);
+    proxy.set(HttpMode::Pass);
     assert_eq!(warehouse.insert_again(&entries(0)).await, InsertOutcome::Stored);
     assert_eq!(count(&warehouse, &LEDGER_ENTRIES).await, "2");
 }
@@ -119,7 +121,7 @@ fn hours(from: i64, rows: usize) -> Batch {
 async fn a_server_killed_in_the_middle_of_an_insert_has_the_batch_once() {
     const ROWS: usize = 20_000;
     let mut server = ClickHouse::start().unwrap();
-    let proxy = Proxy::before(server.http_port());
+    let proxy = HttpProxy::before(server.http_port()).unwrap();
     let direct = connect(&server.http_url(), "t").await;
     direct.migrate().await.unwrap();
     let bytes = hours(0, ROWS).rows.len();
@@ -129,16 +131,20 @@ async fn a_server_killed_in_the_middle_of_an_insert_has_the_batch_once() {
         let batch = hours(index as i64, ROWS);
         let through_proxy = connect(&proxy.url(), "t").await;
         let kill_at_answer = cut == usize::MAX;
-        proxy.set(if kill_at_answer { Mode::DropAnswers } else { Mode::HoldRequestAfter(cut) });
+        proxy.set(if kill_at_answer {
+            HttpMode::DropAnswers
+        } else {
+            HttpMode::HoldRequestAfter(cut)
+        });
         let sent = batch.clone();
         let sending = tokio::spawn(async move { through_proxy.insert(&sent).await });
         if !kill_at_answer {
-            tokio::task::block_in_place(|| proxy.wait_until_held());
+            assert!(tokio::task::block_in_place(|| proxy.wait_until_held(PATIENCE)));
             server.kill().unwrap();
         }
         let outcome = sending.await.unwrap();
         assert!(matches!(outcome, InsertOutcome::Unknown(_)), "{outcome:?}");
-        proxy.set(Mode::Pass);
+        proxy.set(HttpMode::Pass);
         let direct = restart(&mut server).await;
         assert_eq!(direct.insert_again(&batch).await, InsertOutcome::Stored);
         let sums = "SELECT toString((sum(lines), sum(credits))) FROM t.usage_hourly";

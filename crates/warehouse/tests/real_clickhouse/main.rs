@@ -4,7 +4,6 @@
 
 mod accounts;
 mod crash;
-mod proxy;
 mod reading;
 mod rows;
 mod schema;
