@@ -37,6 +37,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "holds, plans, budgets, refunds and reversals",
         sql: include_str!("../ddl/v002.sql"),
     },
+    Migration {
+        version: 3,
+        name: "the journal of rebuilds",
+        sql: include_str!("../ddl/v003.sql"),
+    },
 ];
 
 /// The version that this code reads and writes; part of every insert's token.
@@ -108,7 +113,7 @@ impl Warehouse {
         Ok(())
     }
 
-    fn shadow_name(&self, table: &Table) -> Result<String, WarehouseError> {
+    pub(crate) fn shadow_name(&self, table: &Table) -> Result<String, WarehouseError> {
         if self.is_live() {
             return Err(WarehouseError::Misconfigured(
                 "these are the live tables, not shadows of them".to_owned(),
