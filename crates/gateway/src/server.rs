@@ -28,7 +28,7 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
     accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quote, rates, sql, status, usage, verify, webhooks,
+    quote, rates, replays, sql, status, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -113,6 +113,8 @@ impl Gateway {
             webhook_sender,
         });
         let (ask_to_end, asked) = watch::channel(false);
+        let recovering = Arc::clone(&app);
+        tokio::spawn(async move { replays::recover(recovering).await });
         let router = router(app);
         let mut servers = Vec::new();
         if let Some(tls) = tls {
@@ -188,7 +190,7 @@ pub fn route_table() -> Vec<RouteRow> {
 
 fn routes() -> Routes {
     use access::Action::{
-        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, PublishRates, Query,
+        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, Operate, PublishRates, Query,
         Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
         SendUsage, Verify,
     };
@@ -244,6 +246,15 @@ fn routes() -> Routes {
         .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
         .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
+        .post("/v1/replays/plan", Rule::of_all_accounts(Operate), replays::plan)
+        .post("/v1/replays", Rule::of_all_accounts(Operate), replays::begin)
+        .get("/v1/replays", Rule::of_all_accounts(Operate), replays::current)
+        .get("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::show)
+        .post("/v1/replays/{id}/advance", Rule::of_all_accounts(Operate), replays::advance)
+        .post("/v1/replays/{id}/diff", Rule::of_all_accounts(Operate), replays::diff)
+        .post("/v1/replays/{id}/swap", Rule::of_all_accounts(Operate), replays::swap)
+        .post("/v1/replays/{id}/abort", Rule::of_all_accounts(Operate), replays::abort)
+        .delete("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::discard)
         .post("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::create)
         .get("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::list)
         .post("/v1/keys/{id}/rotate", Rule::of_all_accounts(ManageKeys), keys::rotate)

@@ -1,6 +1,8 @@
 //! The journal of rebuilds, `replay_steps`: appended to under a lease, and read by whoever rebuilds,
 //! by the projector, and by whoever asks how it stands.
 
+use std::collections::BTreeMap;
+
 use domain::{Offset, Partition, Timestamp};
 
 use crate::ddl::literal;
@@ -50,7 +52,9 @@ pub struct BatchPlan {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Pause {
     pub replay: String,
+    /// With `number` it names the wish: each is answered by itself.
     pub epoch: u64,
+    pub number: u64,
     pub at: Timestamp,
     /// How long ago that was, by the server's clock.
     pub seconds: u64,
@@ -103,14 +107,15 @@ impl Warehouse {
             .iter()
             .map(|(partition, to)| {
                 format!(
-                    "({}, 'paused', {}, {partition}, {to}, now64(6, 'UTC'), {})",
+                    "({}, 'paused', {}, {}, {partition}, {to}, now64(6, 'UTC'), {})",
                     literal(&pause.replay),
                     pause.epoch,
+                    pause.number,
                     literal(who)
                 )
             })
             .collect();
-        let columns = "(replay, step, epoch, ledger_partition, to_offset, at, who)";
+        let columns = "(replay, step, epoch, number, ledger_partition, to_offset, at, who)";
         self.execute(&format!(
             "INSERT INTO replay_steps {columns} SETTINGS async_insert = 0 VALUES {}",
             values.join(", ")
@@ -118,24 +123,45 @@ impl Warehouse {
         .await
     }
 
-    /// The pauses in force: asked for, and not withdrawn.
+    /// The pauses in force, one of a rebuild: the last that was asked for and not withdrawn later.
+    /// Its time is that of the first that was not.
     pub async fn pauses(&self) -> Result<Vec<Pause>, WarehouseError> {
-        self.query_rows(
-            "SELECT s.replay AS replay, s.epoch AS epoch, min(s.at) AS at,
-                toUInt64(greatest(0, dateDiff('second', min(s.at), now64(6, 'UTC')))) AS seconds
-             FROM replay_steps AS s WHERE s.step IN ('pause', 'resume')
-             GROUP BY s.replay, s.epoch
-             HAVING countIf(s.step = 'pause') > 0 AND countIf(s.step = 'resume') = 0
-             ORDER BY at",
-        )
-        .await
+        #[derive(serde::Deserialize)]
+        struct Row {
+            step: String,
+            #[serde(flatten)]
+            pause: Pause,
+        }
+        let rows: Vec<Row> = self
+            .query_rows(
+                "SELECT s.step AS step, s.replay AS replay, s.epoch AS epoch, s.number AS number,
+                    s.at AS at,
+                    toUInt64(greatest(0, dateDiff('second', s.at, now64(6, 'UTC')))) AS seconds
+                 FROM replay_steps AS s WHERE s.step IN ('pause', 'resume')
+                 ORDER BY s.epoch, s.number",
+            )
+            .await?;
+        let mut in_force = BTreeMap::<String, Pause>::new();
+        for Row { step, pause } in rows {
+            if step != "pause" {
+                in_force.remove(&pause.replay);
+                continue;
+            }
+            match in_force.get_mut(&pause.replay) {
+                Some(asked) => (asked.epoch, asked.number) = (pause.epoch, pause.number),
+                None => {
+                    in_force.insert(pause.replay.clone(), pause);
+                }
+            }
+        }
+        Ok(in_force.into_values().collect())
     }
 
     /// Where the projector said that it stands, by partition, in answer to one pause.
     pub async fn paused_at(
         &self,
         replay: &str,
-        epoch: u64,
+        (epoch, number): (u64, u64),
     ) -> Result<Vec<(Partition, Offset)>, WarehouseError> {
         #[derive(serde::Deserialize)]
         struct Row {
@@ -146,6 +172,7 @@ impl Warehouse {
             "SELECT s.ledger_partition AS partition, argMax(s.to_offset, s.at) AS reached
              FROM replay_steps AS s
              WHERE s.replay = {} AND s.step = 'paused' AND s.epoch = {epoch}
+                AND s.number = {number}
              GROUP BY partition ORDER BY partition",
             literal(replay)
         );

@@ -17,6 +17,7 @@ pub(crate) mod plans;
 pub(crate) mod price_list;
 pub(crate) mod quote;
 pub(crate) mod rates;
+pub(crate) mod replays;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod usage;

@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Pausing {
     in_force: Vec<Pause>,
-    confirmed: BTreeSet<(String, u64, Partition)>,
+    confirmed: BTreeSet<(String, u64, u64, Partition)>,
     looked: Option<Duration>,
 }
 
@@ -44,8 +44,12 @@ impl Pausing {
     }
 
     fn is_confirmed(&self, pause: &Pause, partition: Partition) -> bool {
-        self.confirmed.contains(&(pause.replay.clone(), pause.epoch, partition))
+        self.confirmed.contains(&key(pause, partition))
     }
+}
+
+fn key(pause: &Pause, partition: Partition) -> (String, u64, u64, Partition) {
+    (pause.replay.clone(), pause.epoch, pause.number, partition)
 }
 
 impl<S: Sink> Session<'_, S> {
@@ -58,7 +62,8 @@ impl<S: Sink> Session<'_, S> {
         let pauses = self.runtime.block_on(self.projector.sink.pauses())?;
         self.pausing.looked = Some(now);
         let is_new = |pause: &&Pause| {
-            !self.pausing.in_force.iter().any(|known| known.epoch == pause.epoch)
+            let known = &self.pausing.in_force;
+            !known.iter().any(|it| (it.epoch, it.number) == (pause.epoch, pause.number))
         };
         for pause in pauses.iter().filter(is_new) {
             tracing::info!(replay = %pause.replay, epoch = pause.epoch, "pausing at a batch boundary");
@@ -102,7 +107,7 @@ impl<S: Sink> Session<'_, S> {
             let said = self.projector.sink.confirm_pause(&pause, &reached, &who);
             self.runtime.block_on(said)?;
             for (partition, _) in reached {
-                self.pausing.confirmed.insert((pause.replay.clone(), pause.epoch, partition));
+                self.pausing.confirmed.insert(key(&pause, partition));
             }
         }
         Ok(())

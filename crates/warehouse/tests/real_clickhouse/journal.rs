@@ -115,9 +115,26 @@ async fn a_pause_is_in_force_until_it_is_withdrawn() {
     assert_eq!(pauses.len(), 1);
     let reached = [(Partition(0), Offset(5)), (Partition(1), Offset(7))];
     live.confirm_pause(&pauses[0], &reached, "projector").await.unwrap();
-    assert_eq!(live.paused_at("r", held.epoch).await.unwrap(), reached);
+    assert_eq!(live.paused_at("r", (held.epoch, 1)).await.unwrap(), reached);
     assert!(live.append_step(held, &step("resume", 2)).await.unwrap());
     assert!(live.pauses().await.unwrap().is_empty());
+    // Another one, and one of who took over: what was answered to the first answers neither.
+    assert!(live.append_step(held, &step("pause", 3)).await.unwrap());
+    age_leases(&live).await;
+    let next = lease(&live, "b").await;
+    assert!(live.append_step(next, &step("pause", 4)).await.unwrap());
+    let pauses = live.pauses().await.unwrap();
+    assert_eq!(pauses.len(), 1);
+    assert_eq!((pauses[0].epoch, pauses[0].number), (next.epoch, 4));
+    assert!(live.paused_at("r", (next.epoch, 4)).await.unwrap().is_empty());
+    // What the first holder still withdraws is before the other's wish.
+    let late = format!(
+        "INSERT INTO {}.replay_steps (replay, step, epoch, number) VALUES ('r', 'resume', {}, 9)",
+        live.database(),
+        held.epoch
+    );
+    rows(&live, &late).await;
+    assert_eq!(live.pauses().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
