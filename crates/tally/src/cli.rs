@@ -8,6 +8,7 @@ mod keys;
 pub(crate) mod plan;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod replay;
 pub(crate) mod spending;
 pub(crate) mod topup;
 mod values;
@@ -178,6 +179,9 @@ pub(crate) enum Command {
         Examples:\n  tally verify\n  tally verify --json"
     )]
     Verify,
+    /// Make ClickHouse's tables again from the ledger, beside the live ones, and exchange them
+    #[command(subcommand)]
+    Replay(replay::Replay),
     /// Everything that can be set, and what is set now
     #[command(
         after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."

@@ -13,6 +13,7 @@ mod price_list;
 mod quote;
 pub(crate) mod rates;
 mod refusal;
+pub(crate) mod replay;
 pub(crate) mod spending;
 pub(crate) mod status;
 mod topup;

@@ -26,7 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, rates, spending, status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, rates, replay, spending, status, warehouse,
+    webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -94,6 +95,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
         Command::Verify => status::verify(&context(&settings)?),
+        Command::Replay(command) => replay::replay(&context(&settings)?, command),
         Command::Settings => {
             show_settings(&settings, output);
             Ok(())
