@@ -190,8 +190,8 @@ pub fn route_table() -> Vec<RouteRow> {
 
 fn routes() -> Routes {
     use access::Action::{
-        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, Operate, PublishRates, Query,
-        Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
+        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, Operate, PublishRates,
+        Query, Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
         SendUsage, Verify,
     };
     Routes::default()

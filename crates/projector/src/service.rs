@@ -14,7 +14,8 @@ use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, Member, Memb
 use futures_util::future::join_all;
 use pause::Pausing;
 use projection::{
-    Block, DeadLetterRows, DecodedBatch, FreshnessMark, InputMark, Names, Place, mark_blocks, tables,
+    Block, DeadLetterRows, DecodedBatch, FreshnessMark, InputMark, Names, Place, mark_blocks,
+    tables,
 };
 use tokio::runtime::Runtime;
 use warehouse::{Batch, InsertOutcome, WarehouseError};

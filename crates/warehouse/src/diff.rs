@@ -90,10 +90,8 @@ impl Dimensions {
     /// `expression AS name`, with names that no column has.
     fn select(&self) -> Vec<String> {
         let day = self.day.iter().map(|day| format!("toString({day}) AS d_day"));
-        let plain = self
-            .plain
-            .iter()
-            .map(|name| format!("toString(t.{}) AS d_{name}", identifier(name)));
+        let plain =
+            self.plain.iter().map(|name| format!("toString(t.{}) AS d_{name}", identifier(name)));
         day.chain(plain).collect()
     }
 
@@ -155,7 +153,8 @@ fn fingerprint(table: &Table) -> String {
                 .iter()
                 .filter(adds_up)
                 .map(|column| {
-                    let factor = format!("reinterpretAsUInt128(sipHash128({}))", literal(column.name));
+                    let factor =
+                        format!("reinterpretAsUInt128(sipHash128({}))", literal(column.name));
                     let name = identifier(column.name);
                     let value = match column.column_type {
                         ColumnType::Amount => format!("reinterpretAsUInt128(t.{name})"),
@@ -223,9 +222,7 @@ impl Comparison<'_> {
         // Rows that add up are merged on one side and not on the other.
         let rows_differ = match self.table.engine {
             Engine::Sums { .. } => String::new(),
-            Engine::Facts | Engine::Latest { .. } => {
-                " OR rows_original != rows_rebuilt".to_owned()
-            }
+            Engine::Facts | Engine::Latest { .. } => " OR rows_original != rows_rebuilt".to_owned(),
         };
         let sums_differ: String =
             (0..measures.len()).map(|at| format!(" OR o{at} != r{at}")).collect();
@@ -243,9 +240,7 @@ impl Comparison<'_> {
         if matches!(self.table.engine, Engine::Sums { .. }) {
             tagged.pop();
         }
-        tagged.push(
-            "reinterpretAsInt128(f_original) - reinterpretAsInt128(f_rebuilt)".to_owned(),
-        );
+        tagged.push("reinterpretAsInt128(f_original) - reinterpretAsInt128(f_rebuilt)".to_owned());
         tagged.extend((0..measures.len()).map(|at| format!("o{at} - r{at}")));
         let order = match dimensions.is_empty() {
             true => "groups".to_owned(),
@@ -351,7 +346,10 @@ mod tests {
             let print = fingerprint(table);
             match table.engine {
                 Engine::Sums { .. } => {
-                    assert!(!print.contains("deltas") && !print.contains("ledger_offset"), "{print}");
+                    assert!(
+                        !print.contains("deltas") && !print.contains("ledger_offset"),
+                        "{print}"
+                    );
                     assert!(print.contains("ledger_partition"), "{print}");
                 }
                 Engine::Facts | Engine::Latest { .. } => {

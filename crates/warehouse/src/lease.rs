@@ -30,7 +30,10 @@ pub struct Lease {
 pub enum LeaseHeld {
     Mine(Lease),
     /// Another process works on a rebuild; so many seconds ago it said so last.
-    Anothers { who: String, seconds: u64 },
+    Anothers {
+        who: String,
+        seconds: u64,
+    },
 }
 
 #[derive(serde::Deserialize)]

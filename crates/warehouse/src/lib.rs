@@ -33,7 +33,7 @@ pub use diff::{Compared, Comparison, Difference, Offsets};
 pub use error::{Consequence, ServerError, WarehouseError};
 pub use insert::{Batch, INSERT_BYTES_MAX, INSERT_ROWS_MAX, InsertOutcome};
 pub use journal::{BatchPlan, JournalStep, NewStep, Pause};
-pub use lease::{LEASE_SECONDS, LeaseHeld, Lease};
+pub use lease::{LEASE_SECONDS, Lease, LeaseHeld};
 pub use migrate::{MIGRATIONS, Migration, SCHEMA_VERSION};
 pub use query::{ColumnDescription, ExportFormat, JsonRows, QueryLimits, TableDescription};
 pub use schema_check::Finding;

@@ -429,7 +429,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         refusals: &[(404, "There is none.")],
-        ..get("/v1/replays", "The rebuild that is not through", &[(200, "Replay", "How it stands.")])
+        ..get(
+            "/v1/replays",
+            "The rebuild that is not through",
+            &[(200, "Replay", "How it stands.")],
+        )
     },
     Operation {
         refusals: &[(404, "There is none of that name.")],

@@ -75,7 +75,11 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
             must("tables", Texts, "Those that are made again."),
             must("range", Flag, "Only a part of the ledger: can be compared, not exchanged."),
             must("reached", Anys, "By partition: from where, and up to where."),
-            must("paused", OrNull(&Any), "For how many seconds the projector is asked to stand still."),
+            must(
+                "paused",
+                OrNull(&Any),
+                "For how many seconds the projector is asked to stand still.",
+            ),
             must("digest", OrNull(&Text), "Names the differences that were found last."),
             must("accepted", Texts, "Digests of differences that were accepted."),
         ],

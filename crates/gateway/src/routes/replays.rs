@@ -9,9 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use catalog::CatalogueError;
 use domain::{Offset, Partition};
-use replay::rebuild::{
-    Plan, RebuildError, Rebuilder, Recovery, SwapWish, Wanted, accepted_word,
-};
+use replay::rebuild::{Plan, RebuildError, Rebuilder, Recovery, SwapWish, Wanted, accepted_word};
 use serde::Serialize;
 use serde_json::json;
 
@@ -153,8 +151,7 @@ async fn step<T: Send + 'static>(
 }
 
 fn answer(body: &impl Serialize) -> Result<Response, Problem> {
-    let body =
-        serde_json::to_value(body).map_err(|error| Problem::internal(error.to_string()))?;
+    let body = serde_json::to_value(body).map_err(|error| Problem::internal(error.to_string()))?;
     Ok(super::json(StatusCode::OK, &body))
 }
 

@@ -26,7 +26,11 @@ pub const REPLAY_STEPS: Table = Table {
             "Number of the lease under which it was written; the tables beside carry it in their names.",
         ),
         column("number", UInt64, "Number of the step within its rebuild; 0 where none is given."),
-        column("ledger_partition", UInt32, "Partition of ledger.entries; 0 where it is about none."),
+        column(
+            "ledger_partition",
+            UInt32,
+            "Partition of ledger.entries; 0 where it is about none.",
+        ),
         column("from_offset", Int64, "First offset of a planned batch; otherwise 0."),
         column(
             "to_offset",

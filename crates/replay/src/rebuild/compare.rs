@@ -5,12 +5,12 @@ use projection::tables::{Engine, Table};
 use serde::Serialize;
 use warehouse::{Compared, Comparison, Offsets};
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::fill::Progress;
 use super::pause::{Level, Waiting};
 use super::state::{Diffed, Side, step};
 use super::work::Work;
-use super::Rebuilder;
 
 /// Differences that are listed of each table; the others are counted.
 const GROUPS_MAX: u32 = 100;
@@ -163,9 +163,7 @@ impl Work<'_> {
             let groups_max = GROUPS_MAX;
             let comparison = Comparison { table, original, rebuilt, offsets, groups_max };
             let runtime = &self.rebuilder.runtime;
-            tables.push(
-                self.keeping_lease(|| Ok(runtime.block_on(live.compare(&comparison))?))?,
-            );
+            tables.push(self.keeping_lease(|| Ok(runtime.block_on(live.compare(&comparison))?))?);
         }
         let digest = digest(&tables);
         Ok(DiffReport {

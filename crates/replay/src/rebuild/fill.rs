@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 use warehouse::{Batch, BatchPlan, InsertOutcome, NewStep, Warehouse, WarehouseError};
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::state::step;
 use super::work::Work;
-use super::Rebuilder;
 
 const RECORDS_PER_POLL: usize = 5_000;
 const POLL_WAIT: Duration = Duration::from_millis(50);
@@ -188,7 +188,8 @@ impl Work<'_> {
 
     fn progress(&self, places: &[Place], took: Duration) -> Progress {
         let plan = &self.state.plan;
-        let from = |place: &Place| plan.of_partition(place.partition).map_or(Offset::ZERO, |it| it.from);
+        let from =
+            |place: &Place| plan.of_partition(place.partition).map_or(Offset::ZERO, |it| it.from);
         let size = |from: Offset, to: Offset| u64::try_from(to.0 - from.0).unwrap_or(0);
         let open = |place: &&Place| !place.caught_up;
         Progress {
@@ -357,9 +358,7 @@ async fn store(
     let Some(last) = batches.pop() else { return Ok(()) };
     let send = |batch: Batch| {
         let (shadow, runtime) = (shadow.clone(), tokio::runtime::Handle::current());
-        tokio::task::spawn_blocking(move || {
-            runtime.block_on(store_one(&shadow, &batch, again))
-        })
+        tokio::task::spawn_blocking(move || runtime.block_on(store_one(&shadow, &batch, again)))
     };
     let first: Vec<_> = batches.into_iter().map(&send).collect();
     let mut outcome = Ok(());

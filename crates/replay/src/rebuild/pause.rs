@@ -70,7 +70,8 @@ impl Work<'_> {
             let said = rebuilder.live.paused_at(&self.state.id, asked);
             let places: BTreeMap<Partition, Offset> =
                 rebuilder.runtime.block_on(said)?.into_iter().collect();
-            let all = (0..rebuilder.partitions).all(|number| places.contains_key(&Partition(number)));
+            let all =
+                (0..rebuilder.partitions).all(|number| places.contains_key(&Partition(number)));
             if all {
                 return Ok(Ok(places));
             }

@@ -106,7 +106,8 @@ impl Plan {
     /// # Errors
     /// What cannot be written as TOML.
     pub fn render(&self) -> Result<String, BadPlan> {
-        let body = toml::to_string(self).map_err(|error| BadPlan::new("plan", error.to_string()))?;
+        let body =
+            toml::to_string(self).map_err(|error| BadPlan::new("plan", error.to_string()))?;
         Ok(format!("{}{body}", self.heading()))
     }
 
@@ -129,7 +130,8 @@ impl Plan {
     /// # Errors
     /// What cannot be written as TOML.
     pub fn id(&self) -> Result<String, BadPlan> {
-        let body = toml::to_string(self).map_err(|error| BadPlan::new("plan", error.to_string()))?;
+        let body =
+            toml::to_string(self).map_err(|error| BadPlan::new("plan", error.to_string()))?;
         let mut id = ContentHash::of(body.as_bytes()).to_string();
         id.truncate(ID_DIGITS);
         Ok(id)
@@ -172,7 +174,10 @@ impl Plan {
         for range in &self.ledger {
             if range.partition.0 >= partitions || range.from > range.to || !in_order {
                 let field = format!("ledger, partition {}", range.partition);
-                return Err(BadPlan::new(field, "no range of this ledger, or one that stands twice"));
+                return Err(BadPlan::new(
+                    field,
+                    "no range of this ledger, or one that stands twice",
+                ));
             }
         }
         if !self.is_range() && self.ledger.len() != partitions as usize {
@@ -203,9 +208,8 @@ pub(super) fn rebuildable(names: &[String]) -> Result<Vec<&'static Table>, BadPl
         };
         return Err(BadPlan::new("tables", format!("{name} cannot be rebuilt: {why}")));
     }
-    let is_named = |table: &&'static Table| {
-        names.is_empty() || names.iter().any(|name| *name == table.name)
-    };
+    let is_named =
+        |table: &&'static Table| names.is_empty() || names.iter().any(|name| *name == table.name);
     Ok(of_the_ledger().filter(is_named).collect())
 }
 
@@ -242,7 +246,10 @@ mod tests {
         assert!(text.starts_with("# A plan of tally: makes 2 tables again"), "{text}");
         let read = Plan::parse(&text).unwrap();
         assert_eq!(read, plan);
-        assert_eq!(Plan::parse(&format!("# looked at by bob\n{text}")).unwrap().id().unwrap(), plan.id().unwrap());
+        assert_eq!(
+            Plan::parse(&format!("# looked at by bob\n{text}")).unwrap().id().unwrap(),
+            plan.id().unwrap()
+        );
         let other = Plan { why: "another".to_owned(), ..plan.clone() };
         assert_ne!(other.id().unwrap(), plan.id().unwrap());
         assert_eq!(plan.id().unwrap().len(), ID_DIGITS);

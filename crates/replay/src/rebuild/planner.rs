@@ -6,9 +6,9 @@ use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::LogError;
 use warehouse::SCHEMA_VERSION;
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::plan::{BadPlan, Estimate, PartitionRange, Plan, Range, rebuildable};
-use super::Rebuilder;
 
 /// For an estimate before anything was measured: what two cores do.
 const RECORDS_PER_SECOND: u64 = 100_000;
@@ -37,7 +37,10 @@ impl Wanted {
             return Err(BadPlan::new("partition", "offsets count within one partition: name it"));
         }
         if offsets && times {
-            return Err(BadPlan::new("from", "a range is given by offsets or by times, not by both"));
+            return Err(BadPlan::new(
+                "from",
+                "a range is given by offsets or by times, not by both",
+            ));
         }
         let Self { partition, from, to, .. } = *self;
         Ok((offsets || times || partition.is_some()).then_some(Range { partition, from, to }))

@@ -1,9 +1,9 @@
 //! What a process does that finds a rebuild which somebody left in the middle.
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::state::step;
 use super::swap::SwapStep;
-use super::Rebuilder;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

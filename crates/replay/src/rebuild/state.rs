@@ -199,6 +199,7 @@ impl State {
 }
 
 fn read<'s, T: Deserialize<'s>>(step: &'s JournalStep) -> Result<T, BadPlan> {
-    serde_json::from_str(&step.detail)
-        .map_err(|error| BadPlan::new(format!("step {} ({})", step.number, step.step), error.to_string()))
+    serde_json::from_str(&step.detail).map_err(|error| {
+        BadPlan::new(format!("step {} ({})", step.number, step.step), error.to_string())
+    })
 }

@@ -3,10 +3,10 @@
 use domain::{Partition, Timestamp};
 use serde::Serialize;
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::plan::PartitionRange;
 use super::state::{Side, State};
-use super::Rebuilder;
 
 /// How a rebuild stands.
 #[derive(Clone, Debug, Serialize)]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use projection::tables::Table;
 use serde::Serialize;
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::fill::Progress;
 use super::pause::{Level, Waiting};
 use super::state::{Exchange, Pair, Side, step};
 use super::work::Work;
-use super::Rebuilder;
 
 /// What a person wants live.
 #[derive(Clone, Debug, Default)]

@@ -9,10 +9,10 @@ use projection::tables::Table;
 use serde::Serialize;
 use warehouse::{Lease, LeaseHeld, NewStep, ShadowTable, Warehouse};
 
+use super::Rebuilder;
 use super::error::RebuildError;
 use super::plan::{BadPlan, Plan};
 use super::state::{State, step};
-use super::Rebuilder;
 
 /// How often a lease is renewed while one thing takes long.
 const RENEW_EVERY: Duration = Duration::from_secs(3);
@@ -124,7 +124,9 @@ impl Rebuilder {
             ));
         }
         let tables = state.plan.tables()?;
-        let shadow = self.live.shadow(&format!("{}_{}", prefix(id), lease.epoch))
+        let shadow = self
+            .live
+            .shadow(&format!("{}_{}", prefix(id), lease.epoch))
             .map_err(|bad| BadPlan::new("id", bad.to_string()))?;
         let number = AtomicU64::new(state.number);
         Ok(Work { rebuilder: self, state, tables, shadow, lease, number, _busy: busy })
@@ -183,8 +185,8 @@ impl Work<'_> {
         word: &str,
         detail: &impl Serialize,
     ) -> Result<u64, RebuildError> {
-        let detail = serde_json::to_string(detail)
-            .map_err(|error| BadPlan::new(word, error.to_string()))?;
+        let detail =
+            serde_json::to_string(detail).map_err(|error| BadPlan::new(word, error.to_string()))?;
         self.append(word, &detail)
     }
 

@@ -17,9 +17,11 @@ pub(crate) enum Replay {
     #[command(after_help = "Examples:\n  tally replay apply plan.toml")]
     Apply(ReplayApply),
     /// What an exchange would change, by table, day, account, feature and model
-    #[command(after_help = "Examples:\n  tally replay diff\n  tally replay diff --json --exit-code\n\n\
+    #[command(
+        after_help = "Examples:\n  tally replay diff\n  tally replay diff --json --exit-code\n\n\
         The projector pauses for it at a batch boundary, so that what it has not written yet is no \
-        difference. The digest names what was found: `replay swap --accept-differences` wants it.")]
+        difference. The digest names what was found: `replay swap --accept-differences` wants it."
+    )]
     Diff(ReplayDiff),
     /// Exchange the rebuilt tables with the live ones, all or none; or back
     #[command(after_help = "Examples:\n  tally replay swap\n  \

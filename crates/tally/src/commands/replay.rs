@@ -107,7 +107,10 @@ fn swap(context: &Context, swap: &cli::ReplaySwap) -> Result<(), Failure> {
 fn abort(context: &Context, end: &cli::ReplayEnd) -> Result<(), Failure> {
     let current = current(context)?;
     if text(&current, "state") == Some("exchanging") {
-        confirm(end.yes, "Exchange back the tables that were exchanged, and let the projector go on?")?;
+        confirm(
+            end.yes,
+            "Exchange back the tables that were exchanged, and let the projector go on?",
+        )?;
     }
     let path = format!("/v1/replays/{}/abort", segment(name_of(&current)?));
     let done = until_done(context, &path, &json!({}))?;
@@ -157,7 +160,8 @@ fn until_done(context: &Context, path: &str, body: &Value) -> Result<Value, Fail
         match text(&step, "state") {
             Some("catching_up") => {
                 waiting_since = None;
-                let count = |name: &str| u64::try_from(number(&step, name).unwrap_or(0)).unwrap_or(0);
+                let count =
+                    |name: &str| u64::try_from(number(&step, name).unwrap_or(0)).unwrap_or(0);
                 let total = count("done") + count("remaining");
                 let bar = bar.get_or_insert_with(|| context.output.bar(total, "catching up"));
                 bar.set_length(total);

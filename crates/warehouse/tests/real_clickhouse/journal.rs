@@ -37,7 +37,9 @@ async fn of_many_that_ask_at_once_one_holds_the_lease() {
         let asked: Vec<_> = (0..6)
             .map(|number| {
                 let warehouse = warehouse.clone();
-                tokio::spawn(async move { warehouse.take_lease(&format!("{round}-{number}")).await })
+                tokio::spawn(
+                    async move { warehouse.take_lease(&format!("{round}-{number}")).await },
+                )
             })
             .collect();
         let mut mine = 0;
@@ -55,7 +57,9 @@ async fn a_lease_that_passed_on_appends_nothing_and_reaches_no_table() {
     let first = lease(&live, "a").await;
     assert_eq!(first, Lease { epoch: 1, is_new: true });
     assert_eq!(lease(&live, "a").await, Lease { epoch: 1, is_new: false });
-    assert!(matches!(live.take_lease("b").await, Ok(LeaseHeld::Anothers { who, .. }) if who == "a"));
+    assert!(
+        matches!(live.take_lease("b").await, Ok(LeaseHeld::Anothers { who, .. }) if who == "a")
+    );
     let step = |number| NewStep { replay: "r", step: "plan", number, ..NewStep::default() };
     assert!(live.append_step(first, &step(1)).await.unwrap());
     let old = live.shadow("r1f_1").unwrap();
@@ -83,7 +87,8 @@ async fn rows_ids_and_tokens_move_with_an_exchange() {
     let live = fresh().await;
     let shadow = live.shadow("r1f_1").unwrap();
     shadow.create_shadow_tables(&[&USAGE_LINES]).await.unwrap();
-    let of = |offset: &'static str, from| batch(&USAGE_LINES, from, &[&[("ledger_offset", offset)]]);
+    let of =
+        |offset: &'static str, from| batch(&USAGE_LINES, from, &[&[("ledger_offset", offset)]]);
     assert_eq!(live.insert(&of("0", 0)).await, InsertOutcome::Stored);
     let mut rebuilt = of("0", 0);
     rebuilt.token.push_str("/r1f");
@@ -141,9 +146,19 @@ async fn a_pause_is_in_force_until_it_is_withdrawn() {
 async fn batches_that_were_planned_are_found_again() {
     let live = fresh().await;
     let held = lease(&live, "a").await;
-    for (number, step, from, to) in [(1, "planned", 0, 50), (2, "planned", 50, 90), (3, "reached", 0, 50)] {
+    for (number, step, from, to) in
+        [(1, "planned", 0, 50), (2, "planned", 50, 90), (3, "reached", 0, 50)]
+    {
         let (from, to) = (Offset(from), Offset(to));
-        let step = NewStep { replay: "r", step, number, partition: Partition(3), from, to, ..NewStep::default() };
+        let step = NewStep {
+            replay: "r",
+            step,
+            number,
+            partition: Partition(3),
+            from,
+            to,
+            ..NewStep::default()
+        };
         assert!(live.append_step(held, &step).await.unwrap());
     }
     let plans = live.batch_plans("r").await.unwrap();
@@ -157,9 +172,13 @@ async fn batches_that_were_planned_are_found_again() {
     assert!(REPLAY_STEPS.column("detail").is_some());
 }
 
-async fn compare(live: &Warehouse, shadow: &Warehouse, table: &'static projection::tables::Table, offsets: Option<&Offsets>) -> Compared {
-    let comparison =
-        Comparison { table, original: live, rebuilt: shadow, offsets, groups_max: 10 };
+async fn compare(
+    live: &Warehouse,
+    shadow: &Warehouse,
+    table: &'static projection::tables::Table,
+    offsets: Option<&Offsets>,
+) -> Compared {
+    let comparison = Comparison { table, original: live, rebuilt: shadow, offsets, groups_max: 10 };
     live.compare(&comparison).await.unwrap()
 }
 
@@ -174,12 +193,24 @@ async fn rows_that_add_up_are_the_same_however_they_were_merged() {
     shadow.create_shadow_tables(&[&USAGE_DAILY]).await.unwrap();
     let day = ("day", "2026-11-20");
     let delta = |credits, offset| {
-        [("account", "a"), day, ("credits", credits), ("lines", "1"), ("deltas", "1"), ("ledger_offset", offset)]
+        [
+            ("account", "a"),
+            day,
+            ("credits", credits),
+            ("lines", "1"),
+            ("deltas", "1"),
+            ("ledger_offset", offset),
+        ]
     };
     put(&live, batch(&USAGE_DAILY, 1, &[&delta("1.5", "1")])).await;
     put(&live, batch(&USAGE_DAILY, 2, &[&delta("2", "2")])).await;
     let both = [
-        ("account", "a"), day, ("credits", "3.5"), ("lines", "2"), ("deltas", "1"), ("ledger_offset", "2"),
+        ("account", "a"),
+        day,
+        ("credits", "3.5"),
+        ("lines", "2"),
+        ("deltas", "1"),
+        ("ledger_offset", "2"),
     ];
     put(&shadow, batch(&USAGE_DAILY, 1, &[&both])).await;
     let same = compare(&live, &shadow, &USAGE_DAILY, None).await;
@@ -208,7 +239,12 @@ async fn equal_sums_hide_no_row() {
     let shadow = live.shadow("r1f_1").unwrap();
     shadow.create_shadow_tables(&[&USAGE_LINES, &USAGE_DAILY]).await.unwrap();
     let line = |team, credits| {
-        [("account", "a"), ("event_time", "2026-11-20T10:00:00Z"), ("team", team), ("credits", credits)]
+        [
+            ("account", "a"),
+            ("event_time", "2026-11-20T10:00:00Z"),
+            ("team", team),
+            ("credits", credits),
+        ]
     };
     let rows_of: [Row<'_>; 2] = [&line("x", "1"), &line("y", "2")];
     let swapped: [Row<'_>; 2] = [&line("x", "2"), &line("y", "1")];
@@ -217,7 +253,8 @@ async fn equal_sums_hide_no_row() {
     let found = compare(&live, &shadow, &USAGE_LINES, None).await;
     assert_eq!((found.groups, found.rows_original, found.rows_rebuilt), (1, 2, 2));
     assert!(found.differences[0].sums.is_empty(), "{found:?}");
-    let daily = |team, credits| [("account", "a"), ("team", team), ("credits", credits), ("deltas", "1")];
+    let daily =
+        |team, credits| [("account", "a"), ("team", team), ("credits", credits), ("deltas", "1")];
     put(&live, batch(&USAGE_DAILY, 0, &[&daily("x", "1"), &daily("y", "2")])).await;
     put(&shadow, batch(&USAGE_DAILY, 0, &[&daily("x", "2"), &daily("y", "1")])).await;
     assert_eq!(compare(&live, &shadow, &USAGE_DAILY, None).await.groups, 1);
@@ -239,7 +276,12 @@ async fn a_range_is_cut_at_offsets_and_the_current_row_of_a_key_counts_once() {
     assert_eq!(compare(&live, &shadow, &LEDGER_ENTRIES, Some(&nothing)).await.rows_original, 0);
 
     let balance = |sequence, settled| {
-        [("account", "a"), ("sequence", sequence), ("settled", settled), ("ledger_offset", sequence)]
+        [
+            ("account", "a"),
+            ("sequence", sequence),
+            ("settled", settled),
+            ("ledger_offset", sequence),
+        ]
     };
     put(&live, batch(&ACCOUNT_BALANCES, 1, &[&balance("1", "5")])).await;
     put(&live, batch(&ACCOUNT_BALANCES, 2, &[&balance("2", "7")])).await;

@@ -15,7 +15,9 @@ pub(super) fn planned(toml: &str, file: Option<&Path>) -> String {
             let file = file.display();
             format!("{toml}\nwritten to {file}. Next: tally replay apply {file}\n")
         }
-        None => format!("{toml}\n# Keep it in a file with --out FILE, then: tally replay apply FILE\n"),
+        None => {
+            format!("{toml}\n# Keep it in a file with --out FILE, then: tally replay apply FILE\n")
+        }
     }
 }
 
@@ -135,9 +137,8 @@ pub(super) fn differences(report: &Value, top: usize) -> String {
         out.push_str(&format!("{} was not compared: {}\n", word("table"), word("why")));
     }
     let tables = objects(report.get("tables"));
-    let groups = |table: &Map<String, Value>| {
-        table.get("groups").and_then(Value::as_u64).unwrap_or(0)
-    };
+    let groups =
+        |table: &Map<String, Value>| table.get("groups").and_then(Value::as_u64).unwrap_or(0);
     let same: Vec<String> = tables
         .iter()
         .filter(|table| groups(table) == 0)
@@ -265,7 +266,17 @@ mod tests {
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words,
-            ["usage_daily", "2026-11-20", "acct_42", "chat", "m", "credits", "1", "3.500000000001", "+2.500000000001"]
+            [
+                "usage_daily",
+                "2026-11-20",
+                "acct_42",
+                "chat",
+                "m",
+                "credits",
+                "1",
+                "3.500000000001",
+                "+2.500000000001"
+            ]
         );
         assert!(text.contains("rows differ"), "{text}");
         assert!(text.contains("and 1 more groups"), "{text}");
