@@ -9,7 +9,7 @@ use catalog::RateService;
 use domain::{ContentHash, Partition, Timestamp, partition_of};
 use eventlog::EventLog;
 use prometheus::Registry;
-use replay::rebuild::Rebuilder;
+use replay::rebuild::{Rebuilder, Terms};
 use tokio::sync::{Mutex, Semaphore};
 use warehouse::Warehouse;
 
@@ -76,7 +76,8 @@ impl Shared {
             Warehouse::clone(&warehouse),
             tokio::runtime::Handle::current(),
             (format!("gateway {} ({seed:016x})", std::process::id()), settings.partitions),
-        );
+        )
+        .with_terms(Terms { alone: settings.alone, ..Terms::default() });
         Arc::new(Self {
             rebuilder: Arc::new(rebuilder),
             log,

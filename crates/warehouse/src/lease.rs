@@ -44,8 +44,9 @@ struct Row {
 }
 
 impl Warehouse {
-    /// Takes the lease, or renews it. `who` names this process, and no other has that name.
-    pub async fn take_lease(&self, who: &str) -> Result<LeaseHeld, WarehouseError> {
+    /// Takes the lease, or renews it. `who` names this process, and no other has that name. `alone`
+    /// says that whoever had it has ended for certain: then nothing is waited for.
+    pub async fn take_lease(&self, who: &str, alone: bool) -> Result<LeaseHeld, WarehouseError> {
         let last = self.last_lease().await?;
         if let Some(row) = &last {
             if row.who == who {
@@ -53,7 +54,7 @@ impl Warehouse {
                 return Ok(LeaseHeld::Mine(Lease { epoch: row.epoch, is_new: false }));
             }
             let seconds = u64::try_from(row.age_ms / 1_000).unwrap_or(0);
-            if seconds < LEASE_SECONDS {
+            if seconds < LEASE_SECONDS && !alone {
                 return Ok(LeaseHeld::Anothers { who: row.who.clone(), seconds });
             }
         }

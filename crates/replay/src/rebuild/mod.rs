@@ -59,6 +59,8 @@ pub struct Terms {
     pub workers: usize,
     /// How long one step may take before it answers; a batch that was begun is finished.
     pub step: Duration,
+    /// No other process can be at it: one that has the lease has ended.
+    pub alone: bool,
 }
 
 impl Default for Terms {
@@ -68,6 +70,7 @@ impl Default for Terms {
             batch_bytes_max: 32 * 1024 * 1024,
             workers: 2,
             step: Duration::from_secs(2),
+            alone: false,
         }
     }
 }

@@ -39,7 +39,7 @@ impl Rebuilder {
                 return Err(RebuildError::Busy("a step of a rebuild is being taken".to_owned()));
             }
         };
-        match self.runtime.block_on(self.live.take_lease(&self.who))? {
+        match self.runtime.block_on(self.live.take_lease(&self.who, self.terms.alone))? {
             LeaseHeld::Mine(lease) => Ok((lease, busy)),
             LeaseHeld::Anothers { who, seconds } => Err(RebuildError::Busy(format!(
                 "{who} worked on a rebuild {seconds} s ago and has not said that it is through"
@@ -211,7 +211,7 @@ impl Work<'_> {
             let (done, is_done) = channel::<()>();
             scope.spawn(move || {
                 while is_done.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    let renewed = rebuilder.live.take_lease(&rebuilder.who);
+                    let renewed = rebuilder.live.take_lease(&rebuilder.who, false);
                     if let Err(error) = rebuilder.runtime.block_on(renewed) {
                         tracing::warn!(%error, "the lease of a rebuild was not renewed");
                     }

@@ -14,7 +14,7 @@ use crate::rows::{Row, batch};
 use crate::server::{fresh, rows, value};
 
 async fn lease(warehouse: &Warehouse, who: &str) -> Lease {
-    match warehouse.take_lease(who).await.unwrap() {
+    match warehouse.take_lease(who, false).await.unwrap() {
         LeaseHeld::Mine(lease) => lease,
         LeaseHeld::Anothers { who: holder, .. } => panic!("{who}: {holder} holds it"),
     }
@@ -38,7 +38,7 @@ async fn of_many_that_ask_at_once_one_holds_the_lease() {
             .map(|number| {
                 let warehouse = warehouse.clone();
                 tokio::spawn(
-                    async move { warehouse.take_lease(&format!("{round}-{number}")).await },
+                    async move { warehouse.take_lease(&format!("{round}-{number}"), false).await },
                 )
             })
             .collect();
@@ -58,7 +58,7 @@ async fn a_lease_that_passed_on_appends_nothing_and_reaches_no_table() {
     assert_eq!(first, Lease { epoch: 1, is_new: true });
     assert_eq!(lease(&live, "a").await, Lease { epoch: 1, is_new: false });
     assert!(
-        matches!(live.take_lease("b").await, Ok(LeaseHeld::Anothers { who, .. }) if who == "a")
+        matches!(live.take_lease("b", false).await, Ok(LeaseHeld::Anothers { who, .. }) if who == "a")
     );
     let step = |number| NewStep { replay: "r", step: "plan", number, ..NewStep::default() };
     assert!(live.append_step(first, &step(1)).await.unwrap());
@@ -75,6 +75,9 @@ async fn a_lease_that_passed_on_appends_nothing_and_reaches_no_table() {
     assert_eq!(found.len(), 1);
     new.adopt(&found).await.unwrap();
     new.adopt(&live.shadows("r1f", &[&USAGE_LINES]).await.unwrap()).await.unwrap();
+    // Who knows that nobody else is left waits for nobody.
+    let third = live.take_lease("c", true).await.unwrap();
+    assert_eq!(third, LeaseHeld::Mine(Lease { epoch: 3, is_new: true }));
     // What the first still tries fails.
     assert!(old.exchange_with_live(&USAGE_LINES).await.is_err());
     let late = batch(&USAGE_LINES, 0, &[&[("ledger_offset", "1")]]);
