@@ -11,6 +11,7 @@ mod latency;
 mod machine;
 mod memory;
 mod projector;
+mod rebuild;
 mod report;
 mod stages;
 mod workload;
@@ -53,6 +54,8 @@ enum What {
     Core,
     /// Ledger records to rows, and into a real ClickHouse.
     Projector,
+    /// All tables rebuilt beside the live ones, against the live projector.
+    Rebuild,
     /// Reserve round trips and event batches over HTTP, on the embedded log and on Kafka.
     Latency,
     /// State bytes per account and per identity.
@@ -71,7 +74,14 @@ fn main() -> anyhow::Result<()> {
     let workload = Workload::new(&arguments)?;
     let chosen = match arguments.what {
         Some(what) => vec![what],
-        None => vec![What::Core, What::Charger, What::Projector, What::Latency, What::Memory],
+        None => vec![
+            What::Core,
+            What::Charger,
+            What::Projector,
+            What::Rebuild,
+            What::Latency,
+            What::Memory,
+        ],
     };
     let mut report = Report;
     report.machine();
@@ -81,6 +91,7 @@ fn main() -> anyhow::Result<()> {
             What::Core => core_alone::measure(&workload, arguments.rounds, &mut report)?,
             What::Charger => kafka::measure(&workload, arguments.rounds, &mut report)?,
             What::Projector => projector::measure(&workload, arguments.rounds, &mut report)?,
+            What::Rebuild => rebuild::measure(&workload, arguments.rounds, &mut report)?,
             What::Latency => latency::measure(&mut report)?,
             What::Memory => memory::measure(&workload, &mut report)?,
             What::Rating => report.line("Rating alone: `cargo bench -p rating`."),

@@ -113,8 +113,13 @@ impl Gateway {
             webhook_sender,
         });
         let (ask_to_end, asked) = watch::channel(false);
-        let recovering = Arc::clone(&app);
-        tokio::spawn(async move { replays::recover(recovering).await });
+        let (recovering, until) = (Arc::clone(&app), asked.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = replays::recover(recovering) => {}
+                () = until_asked(until) => {}
+            }
+        });
         let router = router(app);
         let mut servers = Vec::new();
         if let Some(tls) = tls {

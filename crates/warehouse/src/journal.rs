@@ -208,6 +208,15 @@ impl Warehouse {
         self.query_rows(&sql).await
     }
 
+    /// The largest number of a rebuild's steps, batches among them.
+    pub async fn last_step_number(&self, replay: &str) -> Result<u64, WarehouseError> {
+        let sql = format!(
+            "SELECT max(s.number) AS rows FROM replay_steps AS s WHERE s.replay = {}",
+            literal(replay)
+        );
+        self.counted(&sql).await
+    }
+
     /// How far the projector's own tables have come, by its marks: the offset after the last record
     /// that is in all of them. It may have come further, never less far.
     pub async fn marked_offsets(&self) -> Result<Vec<(Partition, Offset)>, WarehouseError> {

@@ -83,11 +83,12 @@ impl Warehouse {
         )))
     }
 
-    async fn renew_lease(&self, epoch: u64, who: &str) -> Result<(), WarehouseError> {
+    /// Renews a lease; nothing happens when it has passed on.
+    pub async fn renew_lease(&self, epoch: u64, who: &str) -> Result<(), WarehouseError> {
         let sql = format!(
             "INSERT INTO replay_steps (step, epoch, at, who) SETTINGS async_insert = 0
              SELECT 'lease', {epoch}, now64(6, 'UTC'), {}
-             WHERE (SELECT max(epoch) FROM replay_steps WHERE step = 'lease') = {epoch}",
+             WHERE (SELECT max(epoch) FROM replay_steps WHERE replay = '' AND step = 'lease') = {epoch}",
             literal(who)
         );
         self.execute(&sql).await

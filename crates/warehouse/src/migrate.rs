@@ -104,7 +104,9 @@ impl Warehouse {
     pub async fn drop_shadow_tables(&self, tables: &[&Table]) -> Result<(), WarehouseError> {
         for table in tables {
             let name = identifier(&self.shadow_name(table)?);
-            self.execute(&format!("DROP TABLE IF EXISTS {name} SYNC")).await?;
+            // However large it is: servers have a bound against mistakes, and this is none.
+            let drop = format!("DROP TABLE IF EXISTS {name} SYNC SETTINGS max_table_size_to_drop = 0");
+            self.execute(&drop).await?;
         }
         Ok(())
     }

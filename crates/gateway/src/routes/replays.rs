@@ -19,8 +19,9 @@ use crate::command;
 use crate::form::{Form, Params};
 use crate::problem::Problem;
 
-/// How often a gateway that has started looks after what another left.
-const RECOVER_EVERY: Duration = Duration::from_secs(1);
+/// How often a gateway looks for what somebody left in the middle.
+const RECOVER_EVERY: Duration = Duration::from_secs(2);
+const RECOVER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) async fn plan(
     State(app): State<App>,
@@ -155,17 +156,21 @@ fn answer(body: &impl Serialize) -> Result<Response, Problem> {
     Ok(super::json(StatusCode::OK, &body))
 }
 
-/// Looks after an exchange or a pause that another process left, until there is none.
+/// Looks after an exchange or a pause that somebody left, as long as the gateway runs.
 pub(crate) async fn recover(app: App) {
+    let (mut first, mut wait) = (true, RECOVER_EVERY);
     loop {
-        match step(&app, Rebuilder::recover).await {
-            Ok(Recovery::Clean) => return,
-            Ok(Recovery::Later | Recovery::Finished | Recovery::Resumed) => {}
+        match step(&app, move |rebuilder| rebuilder.recover(first)).await {
+            Ok(Recovery::Later) => wait = RECOVER_EVERY,
+            Ok(Recovery::Clean | Recovery::Finished | Recovery::Resumed) => {
+                (first, wait) = (false, RECOVER_EVERY);
+            }
             Err(problem) => {
                 tracing::warn!(why = problem.detail(), "a rebuild could not be looked after");
+                wait = (wait * 2).min(RECOVER_WAIT_MAX);
             }
         }
-        tokio::time::sleep(RECOVER_EVERY).await;
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -136,12 +136,34 @@ impl Work<'_> {
                 partition: *partition,
                 reached,
                 pending,
-                target: *target,
+                // A mark of the projector may be older than what is known.
+                target: (*target).max(reached),
                 caught_up: false,
                 records: 0,
             }
         };
         Ok(targets.iter().map(place).collect())
+    }
+
+    /// Refuses when the tables beside have come further than the live ones stand.
+    pub(super) fn must_not_be_ahead(
+        &self,
+        live: &BTreeMap<Partition, Offset>,
+    ) -> Result<(), RebuildError> {
+        let is_ahead = |place: &Place| {
+            let stands = live.get(&place.partition).copied().unwrap_or_default();
+            (place.reached > stands).then_some((place.partition, place.reached, stands))
+        };
+        match self.places(live)?.iter().find_map(is_ahead) {
+            None => Ok(()),
+            Some((partition, reached, stands)) => Err(RebuildError::refused(
+                "replay_ahead",
+                format!(
+                    "partition {partition} was rebuilt up to {reached}, and the live tables have come \
+                     to {stands} only: the projector went back. Wait until it has come as far"
+                ),
+            )),
+        }
     }
 
     /// Brings every partition towards its target, until all have come or the step's time is over.
@@ -152,19 +174,6 @@ impl Work<'_> {
         let started = Instant::now();
         let deadline = started + self.rebuilder.terms.step;
         let mut places = self.places(targets)?;
-        for place in &places {
-            // What is pending is finished in any case.
-            if place.reached > place.target {
-                return Err(RebuildError::refused(
-                    "replay_ahead",
-                    format!(
-                        "partition {} was rebuilt up to {}, and the live tables have come to {} only: \
-                         the projector went back. Wait until it has come as far",
-                        place.partition, place.reached, place.target
-                    ),
-                ));
-            }
-        }
         let queue: Mutex<VecDeque<&mut Place>> = Mutex::new(places.iter_mut().collect());
         let workers = self.rebuilder.terms.workers.max(1);
         thread::scope(|scope| {

@@ -31,7 +31,7 @@ mod swap;
 mod work;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use catalog::Follower;
 use eventlog::EventLog;
@@ -85,6 +85,8 @@ pub struct Rebuilder {
     partitions: u32,
     terms: Terms,
     busy: Mutex<()>,
+    /// When a step was taken here last.
+    stepped: Mutex<Instant>,
     /// Kept from step to step, because reading the catalogue takes a while.
     follower: Mutex<Option<Follower>>,
 }
@@ -111,6 +113,7 @@ impl Rebuilder {
             partitions,
             terms: Terms::default(),
             busy: Mutex::new(()),
+            stepped: Mutex::new(Instant::now()),
             follower: Mutex::new(None),
         }
     }

@@ -42,6 +42,7 @@ impl Work<'_> {
             Ok(places) => places,
             Err(waiting) => return Ok(Level::Waiting(waiting)),
         };
+        self.must_not_be_ahead(&places)?;
         let progress = self.fill(&places)?;
         Ok(match progress.caught_up {
             true => Level::Reached,

@@ -1,4 +1,10 @@
-//! What a process does that finds a rebuild which somebody left in the middle.
+//! What a process does that finds a rebuild which somebody left in the middle: a process that was
+//! killed, or a person who went away between two steps of a comparison.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use warehouse::LEASE_SECONDS;
 
 use super::Rebuilder;
 use super::error::RebuildError;
@@ -19,12 +25,18 @@ pub enum Recovery {
 }
 
 impl Rebuilder {
-    /// Finishes an exchange whose process has gone, and withdraws a pause that nobody needs any more.
-    /// It had been checked before it was begun, so finishing it is what was wanted.
+    /// Finishes an exchange that nobody is at any more, and withdraws a pause that nobody needs: nothing
+    /// was exchanged under it, and nothing can be without the lease. An exchange had been checked before
+    /// it was begun, so finishing it is what was wanted. `first` says that this process has not taken a
+    /// step yet.
     ///
     /// # Errors
     /// Those of ClickHouse.
-    pub fn recover(&self) -> Result<Recovery, RebuildError> {
+    pub fn recover(&self, first: bool) -> Result<Recovery, RebuildError> {
+        let stepped = *self.stepped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !first && stepped.elapsed() < Duration::from_secs(LEASE_SECONDS) {
+            return Ok(Recovery::Later);
+        }
         let Some(state) = self.active()? else { return Ok(Recovery::Clean) };
         if state.open.is_none() && state.pause.is_none() {
             return Ok(Recovery::Clean);

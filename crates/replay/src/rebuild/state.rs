@@ -93,8 +93,6 @@ pub(super) struct State {
     pub(super) plan: Plan,
     pub(super) by: String,
     pub(super) begun_at: Timestamp,
-    /// The number of its last step.
-    pub(super) number: u64,
     /// The tables beside were made.
     pub(super) created: bool,
     /// What is live, unless an exchange is open.
@@ -127,7 +125,6 @@ impl State {
             plan: Plan::parse(&first.detail)?,
             by: first.who.clone(),
             begun_at: first.at,
-            number: first.number,
             created: false,
             live: Side::Original,
             open: None,
@@ -143,7 +140,6 @@ impl State {
     }
 
     fn take(&mut self, taken: &JournalStep) -> Result<(), BadPlan> {
-        self.number = taken.number;
         match taken.step.as_str() {
             step::CREATED => self.created = true,
             step::DIFFED => self.diffed = Some((taken.at, read(taken)?)),

@@ -39,7 +39,7 @@ pub struct SwapDone {
     /// It had been interrupted before.
     pub resumed: bool,
     pub tables: Vec<&'static str>,
-    /// The differences between both sides; `none`, or empty when it was not compared again.
+    /// The differences that were accepted; empty for none.
     pub digest: String,
 }
 
@@ -125,8 +125,8 @@ impl Work<'_> {
         }
     }
 
-    /// Brings both sides to one offset and compares them there: the digest of what differs, when it may
-    /// be exchanged; or what it is waiting for.
+    /// Brings both sides to one offset and compares them there: the digest of what was accepted, when
+    /// they may be exchanged; or what it is waiting for.
     fn check(&mut self, wish: &SwapWish) -> Result<Result<String, SwapStep>, RebuildError> {
         match self.level()? {
             Level::CatchingUp(progress) => return Ok(Err(SwapStep::CatchingUp(progress))),
@@ -136,7 +136,7 @@ impl Work<'_> {
         let report = self.compare_all()?;
         let is_named = wish.accept.as_deref() == Some(report.digest.as_str());
         if report.same || report.accepted || is_named {
-            return Ok(Ok(report.digest));
+            return Ok(Ok(if report.same { String::new() } else { report.digest }));
         }
         Err(RebuildError::Differs {
             digest: report.digest.clone(),

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{MutexGuard, TryLockError};
-use std::time::Duration;
+use std::sync::{MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use projection::tables::Table;
 use serde::Serialize;
@@ -39,6 +39,7 @@ impl Rebuilder {
                 return Err(RebuildError::Busy("a step of a rebuild is being taken".to_owned()));
             }
         };
+        *self.stepped.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         match self.runtime.block_on(self.live.take_lease(&self.who, self.terms.alone))? {
             LeaseHeld::Mine(lease) => Ok((lease, busy)),
             LeaseHeld::Anothers { who, seconds } => Err(RebuildError::Busy(format!(
@@ -115,6 +116,7 @@ impl Rebuilder {
 
     /// The same, when the tables beside are not needed whole, and without making any.
     pub(super) fn remains(&self, id: &str) -> Result<Work<'_>, RebuildError> {
+        self.state(id)?;
         let (lease, busy) = self.lease()?;
         let state = self.state(id)?;
         if state.dropped {
@@ -128,7 +130,8 @@ impl Rebuilder {
             .live
             .shadow(&format!("{}_{}", prefix(id), lease.epoch))
             .map_err(|bad| BadPlan::new("id", bad.to_string()))?;
-        let number = AtomicU64::new(state.number);
+        let number = self.runtime.block_on(self.live.last_step_number(id))?;
+        let number = AtomicU64::new(number);
         Ok(Work { rebuilder: self, state, tables, shadow, lease, number, _busy: busy })
     }
 }
@@ -206,12 +209,12 @@ impl Work<'_> {
         &self,
         act: impl FnOnce() -> Result<T, RebuildError> + Send,
     ) -> Result<T, RebuildError> {
-        let rebuilder = self.rebuilder;
+        let (rebuilder, epoch) = (self.rebuilder, self.lease.epoch);
         std::thread::scope(|scope| {
             let (done, is_done) = channel::<()>();
             scope.spawn(move || {
                 while is_done.recv_timeout(RENEW_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    let renewed = rebuilder.live.take_lease(&rebuilder.who, false);
+                    let renewed = rebuilder.live.renew_lease(epoch, &rebuilder.who);
                     if let Err(error) = rebuilder.runtime.block_on(renewed) {
                         tracing::warn!(%error, "the lease of a rebuild was not renewed");
                     }
