@@ -205,11 +205,13 @@ fn whoever_is_killed_no_row_is_lost_or_twice() -> anyhow::Result<()> {
     let card = json!({ "toml": CARD, "reason": "test" });
     let published = runtime.block_on(api.insist(Method::POST, "/v1/rates/versions", "c", &card))?.0;
     ensure!(published.status == StatusCode::CREATED, "{published:?}");
-    let (stop_load, stop_rebuilds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (stop_load, stop_rebuilds) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cycles = Arc::new(AtomicU64::new(0));
     let loading = runtime.spawn(load(api.clone(), Arc::clone(&stop_load)));
     wait_until(PATIENCE, || {
-        let rows = watch.runtime.block_on(watch.tables.row_counts(&[&projection::tables::USAGE_DAILY]));
+        let rows =
+            watch.runtime.block_on(watch.tables.row_counts(&[&projection::tables::USAGE_DAILY]));
         rows.is_ok_and(|rows| rows.values().any(|rows| *rows > 0))
     })
     .context("usage arrives in ClickHouse")?;
@@ -247,15 +249,17 @@ fn whoever_is_killed_no_row_is_lost_or_twice() -> anyhow::Result<()> {
     ensure!(verified["holds"] == true, "{verified:#}");
     // Once more, and nothing differs: each live table is what the ledger makes of it.
     let id = runtime.block_on(begin(&api))?;
-    let report =
-        runtime.block_on(done(&api, &format!("/v1/replays/{id}/diff"), &json!({})))?;
+    let report = runtime.block_on(done(&api, &format!("/v1/replays/{id}/diff"), &json!({})))?;
     ensure!(report["same"] == true, "{report:#}");
     let tables = report["tables"].as_array().context("tables")?;
     let of = |name: &str| tables.iter().find(|table| table["table"] == name);
     let lines = of("usage_lines").context("usage_lines")?;
     ensure!(lines["rows_original"] == json!(sent), "{sent} sent: {lines}");
     let finished = service.logged("an interrupted exchange of tables was finished")?;
-    println!("events        {sent}, ledger rows {}", of("ledger_entries").context("rows")?["rows_original"]);
+    println!(
+        "events        {sent}, ledger rows {}",
+        of("ledger_entries").context("rows")?["rows_original"]
+    );
     println!("kills         {}: random, in a pause, in an exchange {KILLS:?}", service.kills);
     println!("cycles        {} of three exchanges", cycles.load(Ordering::Relaxed));
     println!("left in the middle of an exchange and finished by the next process: {finished}");

@@ -71,7 +71,8 @@ pub(crate) fn measure(
             format!("{:.0}", server_nanos(server_part)),
         ]);
     }
-    let ratios = measured.iter().map(|round| round.live.as_secs_f64() / round.rebuild.as_secs_f64());
+    let ratios =
+        measured.iter().map(|round| round.live.as_secs_f64() / round.rebuild.as_secs_f64());
     report.line(&format!(
         "\n{:.2} times as fast as the live projector, over {records} records on the embedded log; \
          at most {} MB of memory in this process.",

@@ -105,7 +105,8 @@ impl Warehouse {
         for table in tables {
             let name = identifier(&self.shadow_name(table)?);
             // However large it is: servers have a bound against mistakes, and this is none.
-            let drop = format!("DROP TABLE IF EXISTS {name} SYNC SETTINGS max_table_size_to_drop = 0");
+            let drop =
+                format!("DROP TABLE IF EXISTS {name} SYNC SETTINGS max_table_size_to_drop = 0");
             self.execute(&drop).await?;
         }
         Ok(())

@@ -214,7 +214,7 @@ pub(super) fn rebuildable(names: &[String]) -> Result<Vec<&'static Table>, BadPl
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     pub(crate) fn plan() -> Plan {

@@ -199,3 +199,118 @@ fn read<'s, T: Deserialize<'s>>(step: &'s JournalStep) -> Result<T, BadPlan> {
         BadPlan::new(format!("step {} ({})", step.number, step.step), error.to_string())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{Offset, Partition};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rebuild::plan::tests::plan;
+
+    /// Steps of one rebuild in order, each under a lease.
+    fn journal(steps: &[(&str, u64)]) -> Vec<JournalStep> {
+        let detail = |step: &str| {
+            match step {
+            step::PLAN => plan().render().unwrap(),
+            step::DIFFED => r#"{"digest":"4f0c61d2a9b83e57","groups":2,"tables":["seals"]}"#.to_owned(),
+            step::EXCHANGE => {
+                r#"{"target":"rebuilt","accepted":"4f0c61d2a9b83e57","pairs":{"seals":{"original":"a","rebuilt":"b"}}}"#
+                    .to_owned()
+            }
+            _ => String::new(),
+        }
+        };
+        let row = |(number, (step, epoch)): (u64, &(&str, u64))| JournalStep {
+            replay: "r".to_owned(),
+            step: (*step).to_owned(),
+            epoch: *epoch,
+            number,
+            ledger_partition: Partition(0),
+            to_offset: Offset(0),
+            at: Timestamp::from_seconds(i64::try_from(number).unwrap()),
+            who: "w".to_owned(),
+            detail: detail(step),
+        };
+        (1..).zip(steps).map(row).collect()
+    }
+
+    fn state(steps: &[(&str, u64)]) -> State {
+        State::of("r", &journal(steps)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_life_from_its_plan_to_its_end() {
+        let mut steps = vec![(step::PLAN, 1)];
+        let mut expect = |more: &[(&'static str, u64)], word: &str, live: Side, is_paused: bool| {
+            steps.extend_from_slice(more);
+            let state = state(&steps);
+            assert_eq!((state.word(), state.live), (word, live), "{steps:?}");
+            assert_eq!(state.pause.is_some(), is_paused, "{steps:?}");
+        };
+        expect(&[], "planned", Side::Original, false);
+        expect(&[(step::CREATED, 1)], "building", Side::Original, false);
+        expect(&[(step::PAUSE, 1), (step::DIFFED, 1)], "building", Side::Original, true);
+        expect(&[(step::RESUME, 1), (step::PAUSE, 1)], "building", Side::Original, true);
+        // Begun by one, and finished by another, who asks for a pause of its own.
+        expect(&[(step::EXCHANGE, 1)], "exchanging", Side::Original, true);
+        expect(&[(step::EXCHANGED, 1), (step::PAUSE, 2)], "exchanging", Side::Original, true);
+        expect(&[(step::SWAPPED, 2), (step::RESUME, 2)], "swapped", Side::Rebuilt, false);
+        expect(&[(step::DROPPED, 3)], "dropped", Side::Rebuilt, false);
+    }
+
+    #[test]
+    fn what_is_undone_was_not_swapped_and_stays_accepted() {
+        let state = state(&[
+            (step::PLAN, 1),
+            (step::CREATED, 1),
+            (step::PAUSE, 1),
+            (step::EXCHANGE, 1),
+            (step::UNDONE, 2),
+        ]);
+        assert_eq!((state.word(), state.live), ("building", Side::Original));
+        assert!(state.accepted.contains("4f0c61d2a9b83e57"));
+    }
+
+    #[test]
+    fn one_is_active_until_it_is_dropped() {
+        let begun = journal(&[(step::PLAN, 1), (step::CREATED, 1)]);
+        assert!(State::active(&begun).unwrap().is_some());
+        let dropped = journal(&[(step::PLAN, 1), (step::CREATED, 1), (step::DROPPED, 1)]);
+        assert!(State::active(&dropped).unwrap().is_none());
+        assert!(State::active(&[]).unwrap().is_none());
+        assert!(State::of("other", &begun).unwrap().is_none());
+    }
+
+    proptest! {
+        /// Whatever order the server hands the rows out in, and however often a step that was sent
+        /// twice stands there.
+        #[test]
+        fn rows_may_come_in_any_order_and_twice(
+            words in prop::collection::vec(0_usize..7, 0..12),
+            twice in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            order in any::<u64>(),
+        ) {
+            const WORDS: [&str; 7] = [
+                step::CREATED, step::PAUSE, step::RESUME, step::EXCHANGE, step::SWAPPED, step::UNDONE,
+                step::DIFFED,
+            ];
+            let mut steps = vec![(step::PLAN, 1)];
+            steps.extend(words.iter().enumerate().map(|(at, word)| (WORDS[*word], 1 + at as u64 / 4)));
+            let rows = journal(&steps);
+            let straight = State::of("r", &rows).unwrap().unwrap();
+            let mut mixed = rows.clone();
+            for index in twice {
+                mixed.push(index.get(&rows).clone());
+            }
+            mixed.sort_by_key(|row| (row.number ^ order) % 5);
+            let again = State::of("r", &mixed).unwrap().unwrap();
+            prop_assert_eq!(again.word(), straight.word());
+            prop_assert_eq!(again.live, straight.live);
+            prop_assert_eq!(again.pause, straight.pause);
+            prop_assert_eq!(again.accepted, straight.accepted);
+            // Nothing is exchanged twice by a step that stands there twice.
+            prop_assert_eq!(again.open, straight.open);
+        }
+    }
+}

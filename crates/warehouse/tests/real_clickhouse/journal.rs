@@ -37,9 +37,9 @@ async fn of_many_that_ask_at_once_one_holds_the_lease() {
         let asked: Vec<_> = (0..6)
             .map(|number| {
                 let warehouse = warehouse.clone();
-                tokio::spawn(
-                    async move { warehouse.take_lease(&format!("{round}-{number}"), false).await },
-                )
+                tokio::spawn(async move {
+                    warehouse.take_lease(&format!("{round}-{number}"), false).await
+                })
             })
             .collect();
         let mut mine = 0;
