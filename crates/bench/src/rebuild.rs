@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
-use eventlog::{Append, Appender, EmbeddedLog, EventLog, TopicSpec};
+use eventlog::{Append, EmbeddedLog, EventLog, TopicSpec};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use replay::rebuild::{Rebuilder, Wanted};
 use testkit::ClickHouse;

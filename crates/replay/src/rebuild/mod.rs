@@ -66,8 +66,8 @@ pub struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            batch_records_max: 100_000,
-            batch_bytes_max: 32 * 1024 * 1024,
+            batch_records_max: 50_000,
+            batch_bytes_max: 16 * 1024 * 1024,
             workers: 2,
             step: Duration::from_secs(2),
             alone: false,
