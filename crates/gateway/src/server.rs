@@ -28,7 +28,7 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
     accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quarantine, quote, rates, raw_replay, rerates, sql, status, usage, verify, webhooks,
+    quarantine, quote, rates, raw_replay, replays, rerates, sql, status, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -113,6 +113,13 @@ impl Gateway {
             webhook_sender,
         });
         let (ask_to_end, asked) = watch::channel(false);
+        let (recovering, until) = (Arc::clone(&app), asked.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = replays::recover(recovering) => {}
+                () = until_asked(until) => {}
+            }
+        });
         let router = router(app);
         let mut servers = Vec::new();
         if let Some(tls) = tls {
@@ -250,6 +257,15 @@ fn routes() -> Routes {
         .get("/v1/quarantine", Rule::of_all_accounts(Operate), quarantine::list)
         .post("/v1/quarantine/{entry}/accept", Rule::of_all_accounts(Operate), quarantine::accept)
         .post("/v1/quarantine/{entry}/reject", Rule::of_all_accounts(Operate), quarantine::reject)
+        .post("/v1/replays/plan", Rule::of_all_accounts(Operate), replays::plan)
+        .post("/v1/replays", Rule::of_all_accounts(Operate), replays::begin)
+        .get("/v1/replays", Rule::of_all_accounts(Operate), replays::current)
+        .get("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::show)
+        .post("/v1/replays/{id}/advance", Rule::of_all_accounts(Operate), replays::advance)
+        .post("/v1/replays/{id}/diff", Rule::of_all_accounts(Operate), replays::diff)
+        .post("/v1/replays/{id}/swap", Rule::of_all_accounts(Operate), replays::swap)
+        .post("/v1/replays/{id}/abort", Rule::of_all_accounts(Operate), replays::abort)
+        .delete("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::discard)
         .post("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::create)
         .get("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::list)
         .post("/v1/keys/{id}/rotate", Rule::of_all_accounts(ManageKeys), keys::rotate)

@@ -20,6 +20,8 @@ pub struct GatewaySettings {
     pub partitions: u32,
     /// What `/v1/status` calls the log: `embedded` or `kafka`.
     pub log_name: &'static str,
+    /// No other gateway can be over the same log: what one before left in the middle has no owner.
+    pub alone: bool,
     /// Where the first operator key is written, when there is none yet. It has to be set then.
     pub operator_key_file: Option<PathBuf>,
     /// Whether webhooks may be at private and local addresses: on one's own machine.
@@ -41,6 +43,7 @@ impl GatewaySettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             partitions,
             log_name: "embedded",
+            alone: false,
             operator_key_file: None,
             tls: None,
             allow_private_webhooks: false,

@@ -1,6 +1,7 @@
 //! Proofs over the ledger. `verify` reads it from its first record, beside live traffic, and says
 //! for each invariant what was checked, how much of it, and the first counterexamples. The deep one
-//! looks behind the ledger too: at the inputs, the prices and what corrects what.
+//! looks behind the ledger too: at the inputs, the prices and what corrects what. [`rebuild`] makes
+//! ClickHouse's tables again beside the live ones, compares both, and exchanges them.
 
 mod deep;
 mod entries_check;
@@ -11,6 +12,7 @@ mod ledger_check;
 mod pace;
 mod pricing_check;
 mod projection_check;
+pub mod rebuild;
 mod report;
 mod rerate;
 mod totals;

@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod proofs;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod replay;
 pub(crate) mod rerate;
 pub(crate) mod spending;
 pub(crate) mod topup;
@@ -188,9 +189,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Quarantine(rerate::Quarantine),
     Verify(proofs::Verify),
-    /// Decide again what was decided, and compare
+    /// Make ClickHouse's tables again from the ledger, beside the live ones, and exchange them
     #[command(subcommand)]
-    Replay(proofs::Replay),
+    Replay(replay::Replay),
     /// Everything that can be set, and what is set now
     #[command(
         after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."

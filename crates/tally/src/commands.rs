@@ -15,6 +15,7 @@ pub(crate) mod quarantine;
 mod quote;
 pub(crate) mod rates;
 mod refusal;
+pub(crate) mod replay;
 pub(crate) mod rerate;
 pub(crate) mod spending;
 pub(crate) mod status;

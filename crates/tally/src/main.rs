@@ -26,8 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, proofs, quarantine, rates, rerate, spending,
-    status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, proofs, quarantine, rates, replay, rerate,
+    spending, status, warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -97,7 +97,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
         Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
         Command::Verify(verify) => proofs::verify(&context(&settings)?, verify),
-        Command::Replay(replay) => proofs::replay(&context(&settings)?, replay),
+        Command::Replay(command) => replay::replay(&context(&settings)?, command),
         Command::Settings => {
             show_settings(&settings, output);
             Ok(())

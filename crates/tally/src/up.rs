@@ -90,6 +90,8 @@ impl Running {
         let api = GatewaySettings {
             listen,
             allow_private_webhooks,
+            // The embedded log has one owner.
+            alone: true,
             operator_key_file: Some(folder.operator_key()),
             tls: compose::tls(settings)?,
             ..GatewaySettings::new(partitions)

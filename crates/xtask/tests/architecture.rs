@@ -70,7 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Measures the real thing, on real servers.
     ("bench", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "gateway", "identity",
-        "ledger", "projection", "projector", "rating", "testkit", "warehouse", "wire",
+        "ledger", "projection", "projector", "rating", "replay", "testkit", "warehouse", "wire",
     ]),
     // Everything together, killed again and again.
     ("e2e", &[

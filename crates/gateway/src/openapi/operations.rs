@@ -71,6 +71,10 @@ const COMMAND_REFUSALS: &[(u16, &str)] = &[
     (503, "The deadline passed before it was decided: nothing was changed."),
     (504, "Not decided in time: the same request with the same key tells what became of it."),
 ];
+const REPLAY_REFUSALS: &[(u16, &str)] = &[
+    (404, "No such rebuild."),
+    (409, "Not now, or not as it stands: `type` says why. `replay_busy` may be asked again."),
+];
 const NO_HOLD: &[(u16, &str)] = &[
     (404, "No such hold is open: it never was, or it has ended."),
     (409, "The key was used for another request."),
@@ -483,6 +487,98 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "Leave a held-back record out",
             Body::Of("ReasonRequest"),
             APPLIED,
+        )
+    },
+    Operation {
+        about: "Changes nothing.",
+        idempotent: false,
+        refusals: &[],
+        ..write(
+            "/v1/replays/plan",
+            "Plan to make tables again from the ledger",
+            Body::Of("ReplayWish"),
+            &[(200, "Row", "The plan as TOML: a file to review and to apply.")],
+        )
+    },
+    Operation {
+        about: "There is one rebuild at a time. The same plan again answers how it stands.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays",
+            "Begin what a plan says",
+            Body::Of("ReplayBegin"),
+            &[(200, "Replay", "Begun.")],
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is none.")],
+        ..get(
+            "/v1/replays",
+            "The rebuild that is not through",
+            &[(200, "Replay", "How it stands.")],
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is none of that name.")],
+        ..get("/v1/replays/{id}", "A rebuild", &[(200, "Replay", "How it stands.")])
+    },
+    Operation {
+        about: "Works for about two seconds. Ask again until `caught_up`: the tables beside then have all \
+            that the live ones have.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/advance",
+            "Fill the tables beside, a step",
+            Body::None,
+            &[(200, "Row", "How far they have come.")],
+        )
+    },
+    Operation {
+        about: "The projector pauses for it at a batch boundary. Ask again until `state` is done.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/diff",
+            "Compare with the live tables, a step",
+            Body::None,
+            &[(200, "Row", "By table, day, account, feature and model; a digest names it.")],
+        )
+    },
+    Operation {
+        about: "At a batch boundary of the projector, all pairs or none. Ask again until `state` is done. \
+            One that was interrupted is finished.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/swap",
+            "Exchange the tables, a step",
+            Body::Of("ReplaySwap"),
+            &[(200, "Row", "What is live now.")],
+        )
+    },
+    Operation {
+        about: "Pairs that were exchanged are exchanged back, and the projector goes on. Ask again until \
+            `state` is done.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/abort",
+            "Undo an exchange that was interrupted, a step",
+            Body::None,
+            &[(200, "Row", "What is live now.")],
+        )
+    },
+    Operation {
+        method: "DELETE",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}",
+            "Drop the tables beside the live ones",
+            Body::None,
+            &[(200, "Row", "What is live, and stays.")],
         )
     },
     Operation {

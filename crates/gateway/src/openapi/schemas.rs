@@ -43,6 +43,48 @@ const CATEGORY: Shape = Words(&["promotional", "included", "purchased"]);
 
 pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     (
+        "ReplayWish",
+        &[
+            may("tables", Texts, "Tables that the ledger makes; all of them when absent."),
+            may("partition", Count, "Only this partition of the ledger."),
+            may("from_offset", Count, "From this offset on; with partition."),
+            may("to_offset", Count, "Before this offset; with partition."),
+            may("from", Time, "From what the ledger took at this time on."),
+            may("to", Time, "Before what the ledger took at this time."),
+            may("reason", Text, "Why; stands in the plan."),
+            may("actor", Text, "On whose behalf."),
+        ],
+    ),
+    (
+        "ReplayBegin",
+        &[must("plan", Text, "The plan's file, as it is."), may("actor", Text, "On whose behalf.")],
+    ),
+    (
+        "ReplaySwap",
+        &[
+            may("back", Flag, "The original tables again."),
+            may("accept_differences", Text, "The digest of the differences that were looked at."),
+        ],
+    ),
+    (
+        "Replay",
+        &[
+            must("replay", Text, "Its name: the hash of its plan."),
+            must("state", Words(&["planned", "building", "exchanging", "swapped", "dropped"]), ""),
+            must("live", Words(&["original", "rebuilt"]), "What analysts read."),
+            must("tables", Texts, "Those that are made again."),
+            must("range", Flag, "Only a part of the ledger: can be compared, not exchanged."),
+            must("reached", Anys, "By partition: from where, and up to where."),
+            must(
+                "paused",
+                OrNull(&Any),
+                "For how many seconds the projector is asked to stand still.",
+            ),
+            must("digest", OrNull(&Text), "Names the differences that were found last."),
+            must("accepted", Texts, "Digests of differences that were accepted."),
+        ],
+    ),
+    (
         "Money",
         &[
             must("amount", Amount, "In whole currency units, as a decimal string."),

@@ -20,6 +20,7 @@ pub(crate) mod quarantine;
 pub(crate) mod quote;
 pub(crate) mod rates;
 pub(crate) mod raw_replay;
+pub(crate) mod replays;
 pub(crate) mod rerates;
 pub(crate) mod sql;
 pub(crate) mod status;

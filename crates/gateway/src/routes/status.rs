@@ -84,6 +84,7 @@ pub(crate) async fn status(State(app): State<App>, params: Params) -> Result<Res
                 (SELECT count() FROM quarantine AS q WHERE q.state = 'held') AS quarantined",
         )
         .await?;
+    let paused = app.warehouse.pauses().await?;
     let views = app.followed.views();
     let (charger, projector) = scan(&app, move |shared| {
         Ok((charger_lag(shared, &views)?, projector_lag(shared, &projected)?))
@@ -110,6 +111,10 @@ pub(crate) async fn status(State(app): State<App>, params: Params) -> Result<Res
                 "lag_s": projector.seconds(),
                 "throughput_per_s": null,
                 "halted": [],
+                "state": paused.first().map_or_else(
+                    || "running".to_owned(),
+                    |pause| format!("paused for {} s by rebuild {}", pause.seconds, pause.replay),
+                ),
             },
         ],
         "unrated_waiting": waiting.map_or(0, |waiting| waiting.unrated),

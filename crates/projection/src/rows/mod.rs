@@ -3,6 +3,7 @@
 
 mod balances;
 mod budgets;
+mod decoded;
 mod exceptions;
 mod holds;
 mod ledger;
@@ -20,6 +21,7 @@ use wire::LedgerRecord;
 use crate::Names;
 use crate::tables::Table;
 
+pub use decoded::DecodedBatch;
 pub use exceptions::DeadLetterRows;
 pub use marks::{FreshnessMark, InputMark, mark_blocks};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
@@ -18,19 +18,6 @@ pub(crate) struct Verify {
     /// Reckon one charge of N independently [default: 1, every charge]
     #[arg(long, value_name = "N", requires = "deep")]
     pub(crate) every: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Replay {
-    /// Decide the inputs again with this program, and compare with the ledger entry by entry
-    #[command(
-        after_help = "Nothing is written. Exit code 0 when everything came to the same, 1 when something \
-        did not.\n\n\
-        Examples:\n  tally replay raw                        after an upgrade: does it still price the same?\n  \
-        tally replay raw --catalogue newest     what would today's prices have charged?\n  \
-        tally replay raw --partition 3 --from-seal 8000 --output report.json"
-    )]
-    Raw(ReplayRaw),
 }
 
 #[derive(Args, Debug)]

@@ -28,12 +28,7 @@ pub(crate) fn verify(context: &Context, verify: &Verify) -> Result<(), Failure> 
     end(holds(&answer))
 }
 
-pub(crate) fn replay(context: &Context, replay: &Replay) -> Result<(), Failure> {
-    let Replay::Raw(raw) = replay;
-    replay_raw(context, raw)
-}
-
-fn replay_raw(context: &Context, raw: &ReplayRaw) -> Result<(), Failure> {
+pub(crate) fn replay_raw(context: &Context, raw: &ReplayRaw) -> Result<(), Failure> {
     let partition = raw.partition.map(|partition| partition.to_string());
     let from_seal = raw.from_seal.map(|seal| seal.to_string());
     let rate = raw.rate.map(|rate| rate.to_string());
