@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use serde_json::Value;
 
 use super::{Context, number, objects, text};
-use crate::cli::proofs::{Replay, ReplayRaw, Verify, WhichCatalogue};
+use crate::cli::proofs::{ReplayRaw, Verify, WhichCatalogue};
 use crate::failure::{Failure, Problem, failed};
 use crate::table::{Align, Table, cell, grouped};
 
