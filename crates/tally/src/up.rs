@@ -91,6 +91,8 @@ impl Running {
             listen,
             allow_private_webhooks,
             operator_key_file: Some(folder.operator_key()),
+            data_folder: Some(folder.path().to_owned()),
+            state_folder: Some(folder.state()),
             tls: compose::tls(settings)?,
             ..GatewaySettings::new(partitions)
         };

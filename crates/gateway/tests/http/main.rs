@@ -5,6 +5,8 @@
 mod canary;
 mod catalogue;
 mod credits;
+mod desk;
+mod history;
 mod holds;
 mod hostile;
 mod keys;
