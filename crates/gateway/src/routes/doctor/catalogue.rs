@@ -85,7 +85,7 @@ mod tests {
     }
 
     const CARD: &str = "id = \"standard\"\neffective_from = \"2023-01-01T00:00:00Z\"\n\
-        currency = \"USD\"\ncredits_per_currency_unit = \"1\"\n[[rule]]\nname = \"all\"\nmatch = {}\n\
+        currency = \"USD\"\ncredits_per_currency_unit = \"1\"\ncredit_decimals = 4\n[[rule]]\nname = \"all\"\nmatch = {}\n\
         charge = { free = true }\n";
 
     #[test]

@@ -173,6 +173,7 @@ id = "standard"
 effective_from = "2023-01-01T00:00:00Z"
 currency = "USD"
 credits_per_currency_unit = "1000"
+credit_decimals = 4
 
 [[rule]]
 name = "models"
