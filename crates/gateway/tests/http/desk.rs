@@ -241,9 +241,10 @@ fn each_producer_is_seen_with_what_it_does_wrong() {
     ahead["time"] = json!(now().plus_micros(120_000_000).to_string());
     let mut held = of("neat", "3", 10);
     held["data"]["hold"] = json!("hold_0-99");
-    tally.send(&[of("neat", "1", 10), of("neat", "2", 10), early, ahead, held]);
-    // Twice more, once with another meaning.
-    tally.send(&[of("neat", "1", 10), of("neat", "1", 10), of("neat", "2", 11)]);
+    let first = of("neat", "1", 10);
+    tally.send(&[first.clone(), of("neat", "2", 10), early, ahead, held]);
+    // Twice more, and another with another meaning.
+    tally.send(&[first.clone(), first, of("neat", "2", 11)]);
     // In a partition that is not its account's: once new, once known.
     let home = partition_of("a", PARTITIONS);
     let wrong = Partition((home.0 + 1) % PARTITIONS);

@@ -49,7 +49,7 @@ fn unrated_text(answer: &Value) -> String {
         table.row(names.map(|name| cell(group.get(name))));
     }
     let mut out = format!(
-        "{} events of {} accounts wait for a price\n\n{table}",
+        "{} events wait for a price, in {} of the accounts\n\n{table}",
         number(answer, "events").unwrap_or(0),
         number(answer, "accounts").unwrap_or(0),
     );
@@ -62,7 +62,7 @@ fn unrated_text(answer: &Value) -> String {
         }
         out.push('\n');
         for line in text(covered, "toml").unwrap_or_default().lines() {
-            out.push_str(&format!("    {line}\n"));
+            out.push_str(&format!("{}\n", format!("    {line}").trim_end()));
         }
         if let (Some(source), Some(id)) = (text(&group, "source"), text(&group, "event_id")) {
             out.push_str(&format!("  for example: tally explain {source} {id}\n"));
@@ -225,7 +225,10 @@ mod tests {
              "covered_by": {"words": "no price book in force has a price for model m",
                 "document": "price book vendors", "toml": "[[price]]\nmodel = \"m\"\n"}}]});
         let said = unrated_text(&answer);
-        assert!(said.starts_with("61 events of 3 accounts wait for a price\n\nreason"), "{said}");
+        assert!(
+            said.starts_with("61 events wait for a price, in 3 of the accounts\n\nreason"),
+            "{said}"
+        );
         assert!(
             said.contains(
                 "\nno price book in force has a price for model m; what covers it, in price book vendors:\n    \

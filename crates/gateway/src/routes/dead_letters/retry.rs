@@ -32,6 +32,8 @@ const LETTERS_MAX: usize = 500;
 /// Bytes that one request holds in memory.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 const WAIT: Duration = Duration::from_secs(10);
+/// Without ClickHouse a forecast knows no duplicates and no plans; nothing else needs it.
+const KNOWN_PATIENCE: Duration = Duration::from_secs(3);
 
 const LETTER: &str = "tally-dead-letter";
 const ORIGIN_TOPIC: &str = "tally-origin-topic";
@@ -190,12 +192,13 @@ fn not_sent(today: &Today) -> Value {
 
 /// What would become of each.
 async fn foreseen(app: &App, letters: &[Chosen]) -> Vec<Value> {
-    let known = match known_of(app, letters).await {
-        Ok(known) => known,
-        Err(error) => {
+    let known = match tokio::time::timeout(KNOWN_PATIENCE, known_of(app, letters)).await {
+        Ok(Ok(known)) => known,
+        Ok(Err(error)) => {
             tracing::warn!(error = error.detail(), "duplicates are not foreseen");
             HashMap::new()
         }
+        Err(_) => HashMap::new(),
     };
     let catalogue = app.followed.prices().catalogue;
     let views = app.followed.views();

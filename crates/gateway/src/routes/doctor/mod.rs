@@ -81,10 +81,10 @@ impl Finding {
 
 pub(crate) async fn get(State(app): State<App>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
-    let mut findings = log(&app).await;
-    findings.extend(services(&app).await);
-    findings.extend(clickhouse::findings(&app).await);
-    findings.extend(clocks(&app).await);
+    // What does not answer is waited for once, not once per check.
+    let (mut findings, services, clickhouse, clocks) =
+        tokio::join!(log(&app), services(&app), clickhouse::findings(&app), clocks(&app));
+    findings.extend(services.into_iter().chain(clickhouse).chain(clocks));
     findings.extend(catalogue::findings(&app.followed.prices().catalogue, now()));
     let machine = scan(&app, |shared| Ok(machine::findings(&shared.settings))).await?;
     findings.extend(machine);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use domain::{Item, Measure, Reason, Timestamp, UsageEvent};
-use rating::Catalogue;
+use domain::{CatalogueId, Item, Measure, Reason, Timestamp, UsageEvent};
+use rating::{Catalogue, PriceBook};
 
 /// What stands where a person has to decide.
 const OPEN: &str = "?";
@@ -25,8 +25,6 @@ pub(crate) fn of(catalogue: &Catalogue, event: &UsageEvent<'_>, plan: Option<&st
     let card = catalogue.rate_card_for(plan, event.time);
     let name = |id| catalogue.version(id).map(|version| version.document.id().to_owned());
     let rate_card = card.and_then(|(id, _)| name(id));
-    let book = catalogue.price_books(event.time).last().and_then(|(id, _)| name(id));
-    let book = book.map_or_else(|| "a price book".to_owned(), |id| format!("price book {id}"));
     let of_card = rate_card.as_ref().map(|id| format!("rate card {id}"));
     let why = match rating::rate(catalogue, event, plan) {
         Err(why) => why,
@@ -40,6 +38,8 @@ pub(crate) fn of(catalogue: &Catalogue, event: &UsageEvent<'_>, plan: Option<&st
         }
     };
     let item = why.item.and_then(|item| event.items.get(item));
+    let book = book_for(catalogue, item, event.time).and_then(name);
+    let book = book.map_or_else(|| "a price book".to_owned(), |id| format!("price book {id}"));
     let (words, document, toml) = match why.reason {
         Reason::NoVendorPrice => (
             format!("the rule charges by vendor cost, and no price book in force has a price for {}", what(item)),
@@ -86,6 +86,21 @@ pub(crate) fn of(catalogue: &Catalogue, event: &UsageEvent<'_>, plan: Option<&st
     Covering { words, rate_card, document, toml }
 }
 
+/// The book that has a price for the item, or else the first that is asked.
+fn book_for(
+    catalogue: &Catalogue,
+    item: Option<&Item<'_>>,
+    time: Timestamp,
+) -> Option<CatalogueId> {
+    let model = item.and_then(|item| item.model.as_deref());
+    let mut books = catalogue.price_books(time);
+    let knows = |book: &PriceBook| {
+        book.prices.iter().any(|price| model.is_some() && price.model.as_deref() == model)
+    };
+    let first = catalogue.price_books(time).next().map(|(id, _)| id);
+    books.find(|(_, book)| knows(book)).map(|(id, _)| id).or(first)
+}
+
 fn what(item: Option<&Item<'_>>) -> String {
     let Some(item) = item else { return "the event".to_owned() };
     match (item.model.as_deref(), item.meter()) {
@@ -115,9 +130,10 @@ fn price(item: &Item<'_>) -> String {
     toml + &rates(item)
 }
 
+/// Goes under the price that there is.
 fn price_of_tier(item: &Item<'_>, tier: &str) -> String {
-    let rates = rates(item);
-    format!("{}\n[[price.when]]\nservice_tier = {}\n{rates}", price(item), quoted(tier))
+    let (what, rates) = (what(Some(item)), rates(item));
+    format!("# under the price of {what}\n[[price.when]]\nservice_tier = {}\n{rates}", quoted(tier))
 }
 
 fn rates(item: &Item<'_>) -> String {
@@ -162,7 +178,6 @@ fn defaults(from: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::CatalogueId;
     use rating::Document;
     use serde_json::json;
 
@@ -232,6 +247,20 @@ per_million_tokens = { output = "1" }
             let now = covering(&[CARD, BOOK, &mended], item);
             assert!(now.words.contains("covers it now"), "{now:?}\n{mended}");
         }
+    }
+
+    #[test]
+    fn a_tier_goes_under_the_price_that_there_is() {
+        let book =
+            format!("{BOOK}[[price]]\nmodel = \"t\"\nper_million_tokens = {{ input = \"1\" }}\n");
+        let item = json!({ "model": "t", "service_tier": "batch", "tokens": { "input": 5 } });
+        let found = covering(&[CARD, &book], item.clone());
+        assert!(found.words.contains("service tier batch"), "{found:?}");
+        assert_eq!(found.document.as_deref(), Some("price book vendors"));
+        let lines: String = found.toml.replace("\"?\"", "\"2\"");
+        let mended = format!("{book}{lines}").replace("2023-01-01", "2024-01-01");
+        let now = covering(&[CARD, &book, &mended], item);
+        assert!(now.words.contains("covers it now"), "{now:?}\n{mended}");
     }
 
     #[test]
