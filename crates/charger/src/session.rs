@@ -288,6 +288,7 @@ impl<'c> Session<'c> {
         let took = started.elapsed();
         self.gauge(&self.charger.metrics.recovery_milliseconds, partition, took.as_millis());
         self.gauge(&self.charger.metrics.halted, partition, 0);
+        self.charger.metrics.tell_halt(&partition.to_string(), None);
         tracing::info!(
             %partition,
             accounts = core.state().account_count(),
@@ -318,15 +319,16 @@ impl<'c> Session<'c> {
             };
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
             tracing::error!(%partition, %halt, "partition halted");
+            let why = halt.to_string();
             match halt {
                 Halt::Brake { .. } => {
                     self.commit()?;
-                    self.stop(partition)?;
+                    self.stop(partition, &why)?;
                 }
                 Halt::Flow(_) | Halt::Apply(_) | Halt::Seal(_) | Halt::Identity(_) => {
                     self.strikes[index] += 1;
                     if self.strikes[index] >= STRIKES_MAX {
-                        self.stop(partition)?;
+                        self.stop(partition, &why)?;
                     }
                     // Some of its entries may be in the open transaction: nothing of it may stay.
                     self.member.abort()?;
@@ -338,10 +340,11 @@ impl<'c> Session<'c> {
     }
 
     /// Takes a partition out of work while it stays assigned.
-    fn stop(&mut self, partition: Partition) -> Result<(), ChargerError> {
+    fn stop(&mut self, partition: Partition, why: &str) -> Result<(), ChargerError> {
         self.forget(&[partition]);
         self.stopped.insert(partition);
         self.gauge(&self.charger.metrics.halted, partition, 1);
+        self.charger.metrics.tell_halt(&partition.to_string(), Some(why));
         Ok(self.member.pause(partition)?)
     }
 

@@ -210,7 +210,7 @@ pub(crate) async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'st
     let to = TopicPartition { topic: Topic::LedgerCommands, partition };
     let key = Bytes::copy_from_slice(command.account.as_bytes());
     let reply = app.followed.expect_reply(correlation)?;
-    let record = Outbound { to, key, value: Bytes::from(value) };
+    let record = Outbound { to, key, value: Bytes::from(value), headers: Vec::new() };
     if let Err(problem) = app.appending.append(vec![record]).await {
         app.followed.forget_reply(correlation);
         return Err(problem);

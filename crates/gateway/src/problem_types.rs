@@ -34,6 +34,7 @@ pub const PROBLEM_TYPES: &[ProblemType] = &[
     problem("unknown_delivery", 404, "the endpoint has no such delivery"),
     problem("unknown_document", 404, "no such price book, rate card or plan was published"),
     problem("unknown_key", 404, "there is no such API key"),
+    problem("unknown_letter", 404, "there is no such dead letter"),
     problem("unknown_replay", 404, "there is no such rebuild, or none at all"),
     problem("unknown_route", 404, "there is nothing at this path"),
     problem("unknown_table", 404, "ClickHouse has no such table of tally's"),

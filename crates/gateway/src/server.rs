@@ -27,8 +27,9 @@ use crate::metrics::GatewayMetrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quarantine, quote, rates, raw_replay, replays, rerates, sql, status, usage, verify, webhooks,
+    accounts, balance, budgets, commands, dead_letters, doctor, events, explain, holds, ingest,
+    keys, plans, price_list, quarantine, quote, rates, raw_replay, replays, rerates, sources, sql,
+    status, unrated, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -249,6 +250,14 @@ fn routes() -> Routes {
         .get("/v1/schema", Rule::of_no_account(Query), sql::schema)
         .get("/v1/export", Rule::judged(Export), sql::export)
         .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
+        .get("/v1/dead-letters", Rule::of_all_accounts(Operate), dead_letters::list)
+        .get("/v1/dead-letters/records", Rule::of_all_accounts(Operate), dead_letters::records)
+        .post("/v1/dead-letters/retry", Rule::of_all_accounts(Operate), dead_letters::retry)
+        .get("/v1/dead-letters/{letter}", Rule::of_all_accounts(Operate), dead_letters::show)
+        .get("/v1/entries/{entry}", Rule::judged(Explain), explain::by_entry::get)
+        .get("/v1/doctor", Rule::of_all_accounts(Operate), doctor::get)
+        .get("/v1/unrated", Rule::of_all_accounts(Operate), unrated::list)
+        .get("/v1/sources", Rule::of_all_accounts(Operate), sources::list)
         .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
         .get("/v1/replay/raw", Rule::of_all_accounts(Verify), raw_replay::get)
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)

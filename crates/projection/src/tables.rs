@@ -20,7 +20,7 @@ mod replays;
 mod usage;
 
 pub use credits::{ACCOUNT_BALANCES, LOT_GRANTS, LOT_MOVEMENTS};
-pub use exceptions::{DEAD_LETTERS, QUARANTINE_STEPS, UNRATED_STEPS};
+pub use exceptions::{DEAD_LETTER_RETRIES, DEAD_LETTERS, QUARANTINE_STEPS, UNRATED_STEPS};
 pub use holds::{HOLD_REFUSALS, HOLD_STEPS};
 pub use ledger::{FRESHNESS_MARKS, INPUT_MARKS, LEDGER_ENTRIES, SEALS};
 pub use plans::{BUDGET_STEPS, PLAN_CHANGES};
@@ -151,7 +151,7 @@ impl Table {
 
 /// Every table that is filled by inserts. `ledger_entries` is inserted last of a batch, then the
 /// marks.
-pub const TABLES: [&Table; 19] = [
+pub const TABLES: [&Table; 20] = [
     &USAGE_LINES,
     &USAGE_HOURLY,
     &USAGE_DAILY,
@@ -165,6 +165,7 @@ pub const TABLES: [&Table; 19] = [
     &BUDGET_STEPS,
     &UNRATED_STEPS,
     &DEAD_LETTERS,
+    &DEAD_LETTER_RETRIES,
     &QUARANTINE_STEPS,
     &SEALS,
     &LEDGER_ENTRIES,

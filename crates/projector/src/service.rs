@@ -291,7 +291,10 @@ impl<S: Sink> Session<'_, S> {
             Ok(offsets.get(&at.partition).copied())
         };
         if at.topic == Topic::DeadLetters {
-            return Ok(reached(&tables::DEAD_LETTERS)?.map_or(Offset::ZERO, Offset::next));
+            // Each of its records is a row of one of the two.
+            let letters =
+                reached(&tables::DEAD_LETTERS)?.max(reached(&tables::DEAD_LETTER_RETRIES)?);
+            return Ok(letters.map_or(Offset::ZERO, Offset::next));
         }
         let entries = reached(&tables::LEDGER_ENTRIES)?.unwrap_or(Offset(-1));
         let mut next = entries.next();
@@ -571,10 +574,10 @@ impl<S: Sink> Session<'_, S> {
 fn letter_blocks(at: TopicPartition, records: &[Waiting]) -> Result<Vec<Block>, ProjectorError> {
     let mut rows = DeadLetterRows::default();
     for waiting in records {
-        let letter = wire::decode_dead_letter(&waiting.value)
+        let record = wire::decode_letter_record(&waiting.value)
             .map_err(|why| ProjectorError::Record { at, offset: waiting.offset, why })?;
         let place = Place { partition: at.partition, offset: waiting.offset };
-        rows.letter(place, waiting.appended_at, &waiting.key, &letter);
+        rows.record(place, waiting.appended_at, &waiting.key, &record);
     }
     Ok(rows.finish())
 }

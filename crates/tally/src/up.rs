@@ -93,6 +93,8 @@ impl Running {
             // The embedded log has one owner.
             alone: true,
             operator_key_file: Some(folder.operator_key()),
+            data_folder: Some(folder.path().to_owned()),
+            state_folder: Some(folder.state()),
             tls: compose::tls(settings)?,
             ..GatewaySettings::new(partitions)
         };

@@ -37,7 +37,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "holds, plans, budgets, refunds and reversals",
         sql: include_str!("../ddl/v002.sql"),
     },
-    Migration { version: 3, name: "the journal of rebuilds", sql: include_str!("../ddl/v003.sql") },
+    Migration {
+        version: 3,
+        name: "the journal of rebuilds, and what was sent again of the dead letters",
+        sql: include_str!("../ddl/v003.sql"),
+    },
 ];
 
 /// The version that this code reads and writes; part of every insert's token.

@@ -23,11 +23,14 @@ pub(super) enum LettingIn<'a> {
     /// It is charged as if it came now.
     Charge(Box<Decoded<'a>>),
     /// It takes the place of a charge.
-    Correct {
-        standing: Box<StandingCharge>,
-        by: Corrector<'static>,
-        now: Option<Replacement<'static>>,
-    },
+    Correct(Box<Correcting>),
+}
+
+/// A charge, and what takes its place.
+pub(super) struct Correcting {
+    standing: StandingCharge,
+    by: Corrector<'static>,
+    now: Option<Replacement<'static>>,
 }
 
 impl PartitionCore {
@@ -182,14 +185,14 @@ impl PartitionCore {
         };
         let conflicts = quarantined.conflicts_with.is_some();
         if conflicts || decoded.event.corrects.is_some() {
-            let Some(standing) = self.charge_of(self.replaced_by(held)?).map(Box::new) else {
+            let Some(standing) = self.charge_of(self.replaced_by(held)?) else {
                 return Ok(Err(Reason::NotACharge));
             };
             let by =
                 if conflicts { Corrector::ByHand(by_hand(command)) } else { by_producer(&decoded) };
             return Ok(self
                 .replacement(&decoded, prices)
-                .map(|now| Some(LettingIn::Correct { standing, by, now })));
+                .map(|now| Some(LettingIn::Correct(Box::new(Correcting { standing, by, now })))));
         }
         let event = &decoded.event;
         let key = IdentityKey::new(&event.account, &event.source, &event.id);
@@ -227,9 +230,10 @@ impl PartitionCore {
                 }
                 self.write(&entry)
             }
-            LettingIn::Correct { standing, by, now } => {
+            LettingIn::Correct(correcting) => {
+                let Correcting { standing, by, now } = *correcting;
                 let account = self.state.account(&standing.account);
-                match decide::correct(account, *standing, (by, now), moment) {
+                match decide::correct(account, standing, (by, now), moment) {
                     Ok(entry) => self.write(&entry),
                     // What it would correct stands for a charge: that was looked at.
                     Err(_) => Ok(()),

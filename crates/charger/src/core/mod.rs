@@ -37,7 +37,7 @@ pub enum Halt {
     /// A bad deploy must not drain a topic into the dead letters.
     #[error(
         "dead letters come in an unbroken run or dominate; the last reason was {last}. Look at \
-         `tally sql \"SELECT * FROM dead_letters\"`, mend the producer, then restart the charger"
+         `tally dlq list`, mend the producer, then restart the charger"
     )]
     Brake { last: Reason },
 }

@@ -11,7 +11,7 @@ use identity::Search;
 use ledger::decide::{self, Charge, Moment};
 use ledger::{Cause, Entry, ExceptionKind, HoldId, HoldName, Quarantined, Unrated};
 use sabotage::Break;
-use wire::{DeadLetter, Decoded};
+use wire::{DeadLetter, Decoded, Glimpse};
 
 use super::plans::facts;
 use super::{Halt, PartitionCore, entry_at};
@@ -39,7 +39,7 @@ impl PartitionCore {
         if home != self.partition {
             return Ok(self.misrouted(record, event, home));
         }
-        if let Some(fault) = foreign_currency(event, prices) {
+        if let Some(fault) = rating::foreign_currency(event, &prices.catalogue) {
             return Ok(self.dead_letter(record, &fault, Some(event)));
         }
         let key = IdentityKey::new(&event.account, &event.source, &event.id);
@@ -151,6 +151,16 @@ impl PartitionCore {
         fault: &Fault,
         event: Option<&UsageEvent<'_>>,
     ) -> Ending {
+        // Of what cannot be read whole, what can be: whoever mends it looks for its producer.
+        let seen = match event {
+            Some(event) => Glimpse {
+                account: Some(Text::Borrowed(event.account.as_ref())),
+                source: Some(Text::Borrowed(event.source.as_ref())),
+                id: Some(Text::Borrowed(event.id.as_ref())),
+            },
+            None if record.at.topic == Topic::LedgerCommands => Glimpse::default(),
+            None => wire::glimpse(record.value),
+        };
         let letter = DeadLetter {
             reason: fault.reason,
             field: Text::Borrowed(&fault.field),
@@ -158,9 +168,9 @@ impl PartitionCore {
             at: record.at,
             offset: record.offset,
             received_at: record.appended_at,
-            account: event.map(|event| Text::Borrowed(event.account.as_ref())),
-            source: event.map(|event| Text::Borrowed(event.source.as_ref())),
-            id: event.map(|event| Text::Borrowed(event.id.as_ref())),
+            account: seen.account,
+            source: seen.source,
+            id: seen.id,
             record: kept(record.value).into(),
         };
         let mut bytes = Vec::with_capacity(record.value.len() + 128);
@@ -257,19 +267,4 @@ impl PartitionCore {
         let name: HoldName = event.hold.as_deref()?.parse().ok()?;
         (name.partition == self.partition && account.hold(name.hold).is_some()).then_some(name.hold)
     }
-}
-
-/// One currency per deployment: a cost that was reported in another one is a fault.
-fn foreign_currency(event: &UsageEvent<'_>, prices: &Prices) -> Option<Fault> {
-    let own = prices.catalogue.currency()?;
-    event.items.iter().enumerate().find_map(|(index, item)| {
-        let reported = item.vendor_cost?;
-        (reported.currency != own).then(|| {
-            Fault::new(
-                Reason::BadCurrency,
-                format!("data.items[{index}].vendor_cost.currency"),
-                reported.currency.as_str(),
-            )
-        })
-    })
 }

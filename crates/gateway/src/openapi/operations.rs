@@ -89,6 +89,14 @@ const PERIOD: &[(&str, &str)] = &[
     ("top", "Only the largest so many."),
 ];
 
+const LETTERS: &[(&str, &str)] = &[
+    ("code", "A reason code."),
+    ("source", "Of this producer."),
+    ("schema", "json, or avro: and a fingerprint, as the groups show it."),
+    ("since", "Put aside at or after this time."),
+    ("state", "open, retried or all."),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         about: "Events are judged one by one; good ones land beside bad ones. Accepted means durable in the \
@@ -288,6 +296,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: &[
             ("consistency", "strict: everything that was accepted before is in it."),
             ("wait", "How long to wait for that, in seconds; 5 by default."),
+            ("at", "The balance at this ledger time, with the entries that made it."),
+            ("from", "With `at`: its movements since this time; since the first entry otherwise."),
         ],
         refusals: &[(504, "Not yet (strict).")],
         ..get(
@@ -299,7 +309,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         query: &[
             ("limit", "How many; 100 by default."),
-            ("before", "Only entries before this one."),
+            ("before", "Only entries before the one of this sequence number."),
+            ("from", "Recorded at or after this ledger time."),
+            ("to", "Recorded before this time."),
+            ("kind", "Of this kind: debit, grant, hold_reserved and so on."),
         ],
         ..get(
             "/v1/accounts/{id}/entries",
@@ -399,6 +412,93 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Every service",
         &[(200, "Status", "Lag, watermarks, throughput, holds, unrated.")],
     ),
+    Operation {
+        about: "From the topic itself: it answers while ClickHouse is away.",
+        query: LETTERS,
+        ..get(
+            "/v1/dead-letters",
+            "Dead letters by code, source and schema",
+            &[(200, "LetterGroups", "The largest first, each with what to type next.")],
+        )
+    },
+    Operation {
+        about: "Page by page, in the order of their names.",
+        query: &[
+            ("code", "A reason code."),
+            ("source", "Of this producer."),
+            ("schema", "json, or avro: and a fingerprint, as the groups show it."),
+            ("since", "Put aside at or after this time."),
+            ("state", "open, retried or all."),
+            ("from", "From this letter on: the `next` of the page before."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get(
+            "/v1/dead-letters/records",
+            "Dead letters with their bytes",
+            &[(200, "Rows", "Letters; `next` names where the next page begins.")],
+        )
+    },
+    Operation {
+        about: "The bytes go to usage.raw as they were, so the event keeps its identity: one that was charged \
+            meanwhile is a duplicate. What today's code still cannot read is not sent and stays open.",
+        idempotent: false,
+        refusals: &[(404, "There is no such letter.")],
+        ..write(
+            "/v1/dead-letters/retry",
+            "Send dead letters again, or see what would become of them",
+            Body::Of("RetryRequest"),
+            &[(200, "Retried", "What would become of each, or what did.")],
+        )
+    },
+    Operation {
+        about: "Named by its place, 3-17, or by the input that it was, usage.raw[3]@17.",
+        refusals: &[(404, "There is no such letter; they are kept for some days.")],
+        ..get(
+            "/v1/dead-letters/{letter}",
+            "One dead letter",
+            &[(200, "Row", "Its bytes, and what today's code says of them.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("code", "One reason."),
+            ("limit", "How many groups; 100 by default, 200 at most."),
+        ],
+        ..get(
+            "/v1/unrated",
+            "What waits for a price",
+            &[(200, "Rows", "By what is missing, with what would cover it as TOML to fill in.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("since", "Since this ledger time; seven days ago unless said."),
+            ("source", "One producer."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get(
+            "/v1/sources",
+            "How each producer behaves",
+            &[(
+                200,
+                "Rows",
+                "Duplicates, conflicts, misroutes, dead letters, clocks; the busiest first.",
+            )],
+        )
+    },
+    get(
+        "/v1/doctor",
+        "What is wrong, and what to do",
+        &[(200, "Diagnosis", "Every check, with what it saw.")],
+    ),
+    Operation {
+        refusals: &[(404, "The ledger has no such entry, or it is not the key's to see.")],
+        ..get(
+            "/v1/entries/{entry}",
+            "Explain an entry of the ledger",
+            &[(200, "Explained", "With its postings, its seal, and what corrects it.")],
+        )
+    },
     get("/v1/freshness", "How fresh ClickHouse is", &[(200, "Rows", "By table.")]),
     Operation {
         about: "Without deep, the ledger's own proofs and ClickHouse's sums. With deep, all twelve \

@@ -491,7 +491,72 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     ),
     ("Imported", &[must("toml", Text, "")]),
     ("SqlRequest", &[must("query", Text, "One SELECT."), may("format", Text, "")]),
-    ("Status", &[must("services", Anys, "")]),
+    (
+        "Status",
+        &[
+            must(
+                "services",
+                Anys,
+                "name, lag_records, lag_s, oldest_waiting, throughput_per_s, halted, standing.",
+            ),
+            must("clickhouse", Any, "Whether it answers; what it counts is null when it does not."),
+            must("open_holds", OrNull(&Count), ""),
+            must("unrated_waiting", OrNull(&Count), ""),
+            must("dead_letters", OrNull(&Count), "Those that were not sent again."),
+            must("dead_letters_retried", OrNull(&Count), ""),
+            must("quarantined", OrNull(&Count), ""),
+            must("catalogue", Any, ""),
+        ],
+    ),
+    (
+        "LetterGroups",
+        &[
+            must("open", Count, ""),
+            must("retried", Count, ""),
+            must(
+                "groups",
+                Anys,
+                "code, source, schema, open, retried, first_at, last_at, example, next.",
+            ),
+            must("letters_of_other_groups", Count, "Past 1,000 groups."),
+            must("complete", Flag, "Whether every letter that is kept was looked at."),
+        ],
+    ),
+    (
+        "RetryRequest",
+        &[
+            may("letter", Text, "One letter, also one that was sent again before."),
+            may("code", Text, "Those of this reason."),
+            may("source", Text, "Those of this producer."),
+            may("schema", Text, "Those that are written so."),
+            may("since", Time, "Those put aside at or after this."),
+            may("again", Flag, "Also those that were sent again before."),
+            may("dry_run", Flag, "Send nothing: true unless said."),
+            may("limit", Count, "How many at once; 500 at most."),
+            may("from", Text, "From this letter on: the `next` of the answer before."),
+            may("wait_s", Count, "Wait so long for what becomes of them; 10 unless said."),
+            may("actor", Text, "Who has them sent, when an operator does it for somebody."),
+        ],
+    ),
+    (
+        "Retried",
+        &[
+            must("dry_run", Flag, ""),
+            must("letters", Anys, "Each with `would`, or with how it `ended`."),
+            must("outcomes", Any, "How many ended, or would end, how."),
+            must("next", OrNull(&Text), "Where the next request goes on."),
+        ],
+    ),
+    (
+        "Diagnosis",
+        &[
+            must("healthy", Flag, "Nothing is wrong; there may be warnings."),
+            must("worst", OrNull(&Text), "ok, note, warning or wrong."),
+            must("findings", Anys, "check, severity, found, what_to_do."),
+            must("version", Text, ""),
+            must("now", Time, ""),
+        ],
+    ),
     (
         "KeyRequest",
         &[

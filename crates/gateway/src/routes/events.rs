@@ -60,7 +60,12 @@ pub(crate) async fn post(
                 let account = &decoded.event.account;
                 let to = TopicPartition { topic: Topic::UsageRaw, partition: app.home(account) };
                 let key = Bytes::copy_from_slice(account.as_bytes());
-                accepted.push(Outbound { to, key, value: body.slice_ref(event) });
+                accepted.push(Outbound {
+                    to,
+                    key,
+                    value: body.slice_ref(event),
+                    headers: Vec::new(),
+                });
                 judged.push(Ok(decoded.event.id.into_owned()));
             }
             Err(fault) => judged.push(Err(Refused { id: id_of(event), fault })),

@@ -6,6 +6,8 @@ mod canary;
 mod catalogue;
 mod corrections;
 mod credits;
+mod desk;
+mod history;
 mod holds;
 mod hostile;
 mod keys;

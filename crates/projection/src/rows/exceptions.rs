@@ -2,7 +2,7 @@
 
 use domain::{Item, Timestamp, UsageEvent};
 use ledger::{Body, Cause, Entry, QuarantineDecided, Quarantined, Unrated};
-use wire::DeadLetter;
+use wire::{DeadLetter, DeadLetterRetry, LetterRecord};
 
 use super::usage::text;
 use super::{Block, Place, Rows, entry_id};
@@ -154,18 +154,34 @@ impl ExceptionRows {
 
 /// Dead letters stand on a topic of their own, and so make batches of their own.
 #[derive(Debug, Default)]
-pub struct DeadLetterRows(Rows);
+pub struct DeadLetterRows {
+    letters: Rows,
+    retries: Rows,
+}
 
 impl DeadLetterRows {
-    /// Adds one letter, which stands at `place` of its topic since `recorded_at`.
-    pub fn letter(
+    /// Adds a record, which stands at `place` of its topic since `recorded_at`.
+    pub fn record(
+        &mut self,
+        place: Place,
+        recorded_at: Timestamp,
+        key: &[u8],
+        record: &LetterRecord<'_>,
+    ) {
+        match record {
+            LetterRecord::Letter(letter) => self.letter(place, recorded_at, key, letter),
+            LetterRecord::Retry(retry) => self.retry(place, retry),
+        }
+    }
+
+    fn letter(
         &mut self,
         place: Place,
         recorded_at: Timestamp,
         key: &[u8],
         letter: &DeadLetter<'_>,
     ) {
-        self.0.add(|row| {
+        self.letters.add(|row| {
             row.put_time(recorded_at);
             row.put_nullable_time(Some(letter.received_at));
             row.put_text(letter.reason.code());
@@ -185,8 +201,21 @@ impl DeadLetterRows {
         });
     }
 
+    fn retry(&mut self, place: Place, retry: &DeadLetterRetry<'_>) {
+        self.retries.add(|row| {
+            row.put_u32(place.partition.0);
+            row.put_i64(retry.letter.0);
+            row.put_i64(place.offset.0);
+            row.put_u32(retry.partition.0);
+            row.put_i64(retry.offset.0);
+            row.put_text(retry.actor.as_bytes());
+            row.put_time(retry.retried_at);
+        });
+    }
+
     /// The batch's rows.
     pub fn finish(&mut self) -> Vec<Block> {
-        self.0.take(&tables::DEAD_LETTERS).into_iter().collect()
+        let letters = self.letters.take(&tables::DEAD_LETTERS);
+        letters.into_iter().chain(self.retries.take(&tables::DEAD_LETTER_RETRIES)).collect()
     }
 }

@@ -22,7 +22,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{CatalogueVersion, DeadLetter, DocumentKind, document_hash};
+use super::{CatalogueVersion, DeadLetter, DeadLetterRetry, DocumentKind, document_hash};
 
 mod commands;
 mod controls;
@@ -495,5 +495,15 @@ prop_compose! {
             id,
             record: Cow::Owned(record),
         }
+    }
+}
+
+prop_compose! {
+    pub fn dead_letter_retry()(
+        (letter, partition, offset) in (offset(), any::<u32>(), offset()),
+        retried_at in time(),
+        actor in text(),
+    ) -> DeadLetterRetry<'static> {
+        DeadLetterRetry { letter, partition: Partition(partition), offset, retried_at, actor }
     }
 }

@@ -1,5 +1,5 @@
 //! Bytes of everything that stands on tally's own topics: ledger entries, seals and adoptions;
-//! commands and replies; account events; catalogue versions; dead letters; keys and webhook
+//! commands and replies; account events; catalogue versions; dead letters and their retries; keys and webhook
 //! endpoints; deliveries to them.
 //!
 //! Each is Avro in single-object encoding: `C3 01`, the schema's fingerprint, the body. The
@@ -20,6 +20,7 @@ mod command;
 mod controls;
 mod corrections;
 mod dead_letter;
+mod dead_letter_retry;
 mod entry;
 mod error;
 mod event;
@@ -48,6 +49,10 @@ pub use account_event::{decode_account_event, encode_account_event};
 pub use adopted::encode_adopted;
 pub use command::{command_content, decode_command, encode_command};
 pub use dead_letter::{DeadLetter, decode_dead_letter, encode_dead_letter};
+pub use dead_letter_retry::{
+    DeadLetterRetry, LetterRecord, decode_dead_letter_retry, decode_letter_record,
+    encode_dead_letter_retry,
+};
 pub use entry::encode_entry;
 pub use error::{Malformed, RecordError};
 pub use limits::{CATALOGUE_RECORD_BYTES_MAX, LEDGER_RECORD_BYTES_MAX};

@@ -43,6 +43,7 @@ schemas! {
     REPLY_V2_FINGERPRINT "reply" 2 0x985c_5b39_f9b8_b2fc;
     CATALOGUE_VERSION_V1_FINGERPRINT "catalogue-version" 1 0x3db4_45f9_5a53_dc51;
     DEAD_LETTER_V1_FINGERPRINT "dead-letter" 1 0xee6d_48af_fd8f_0fc7;
+    DEAD_LETTER_RETRY_V1_FINGERPRINT "dead-letter-retry" 1 0xec21_f08a_0754_aacc;
     ACCOUNT_EVENT_V1_FINGERPRINT "account-event" 1 0xe351_4aac_c7fc_b24d;
     ACCESS_V1_FINGERPRINT "access" 1 0x9584_4fa6_660a_c2ac;
     WEBHOOK_DELIVERY_V1_FINGERPRINT "webhook-delivery" 1 0x011b_6f98_2c00_7e33;

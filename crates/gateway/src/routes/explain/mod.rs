@@ -5,6 +5,10 @@
 //! positions are taken in that order's reverse, before anything is read, so that an event that
 //! moves on meanwhile is met at its later place.
 
+mod around;
+pub(crate) mod by_entry;
+mod entry;
+
 use std::collections::BTreeSet;
 
 use axum::extract::State;
@@ -22,8 +26,8 @@ use crate::auth::Asker;
 use crate::follower::PartitionView;
 use crate::form::Params;
 use crate::problem::Problem;
-use crate::routes::explain_entry::{entry_json, event_json};
 use crate::tail;
+use entry::{entry_json, event_json};
 
 /// Records of one partition that are read through at most.
 const TAIL_RECORDS_MAX: i64 = 300_000;
@@ -132,7 +136,9 @@ pub(crate) async fn get(
     })
     .await?;
     found.keep(&asker);
-    answer(&identity, found).map(|answer| super::json(StatusCode::OK, &answer))
+    let mut explained = answer(&identity, found)?;
+    around::add(&app, &mut explained).await?;
+    Ok(super::json(StatusCode::OK, &explained))
 }
 
 /// The partitions where an event of that identity may be: its account's, and those where a
@@ -178,6 +184,7 @@ impl Found {
             })?;
             if let Some(mut explained) = explained.flatten() {
                 explained["queryable"] = true.into();
+                explained["ledger_offset"] = place.offset.0.into();
                 self.entries.push(explained);
             }
         }
@@ -203,6 +210,7 @@ impl Found {
                 && let Some(mut explained) = entry_json(catalogue, partition, &entry)
             {
                 explained["queryable"] = false.into();
+                explained["ledger_offset"] = record.offset.0.into();
                 self.entries.push(explained);
             }
         })?;

@@ -12,7 +12,7 @@ use crate::answer::balance_json;
 use crate::routes::quote::explanation;
 
 /// Explains an entry that a usage event caused; `None` for the other kinds.
-pub(crate) fn entry_json(
+pub(super) fn entry_json(
     catalogue: &Catalogue,
     partition: Partition,
     entry: &Entry<'_>,
@@ -55,7 +55,7 @@ pub(crate) fn entry_json(
     Some(answer)
 }
 
-fn cause_json(partition: Partition, cause: Cause) -> Value {
+pub(super) fn cause_json(partition: Partition, cause: Cause) -> Value {
     match cause {
         Cause::Input { topic, offset } => {
             json!({ "kind": "input", "topic": topic.name(), "partition": partition, "offset": offset })
@@ -253,7 +253,7 @@ fn quarantined_json(partition: Partition, held: &Quarantined<'_>) -> Value {
 }
 
 /// The event in the form that producers send, as it was priced: pools disjoint.
-pub(crate) fn event_json(event: &UsageEvent<'_>) -> Value {
+pub(super) fn event_json(event: &UsageEvent<'_>) -> Value {
     let mut data = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
 
 mod api;
+mod on_call;
 
 use serde_json::{Value, json};
 

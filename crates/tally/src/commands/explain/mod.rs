@@ -1,14 +1,20 @@
-//! `tally explain`: why an event was charged what it was.
+//! `tally explain`: why an event was charged what it was, and what an entry says.
+
+mod around;
 
 use serde_json::{Map, Value};
 
 use super::{Context, objects, text};
 use crate::cli;
+use crate::client::segment;
 use crate::failure::Failure;
 use crate::table::{cell, trimmed};
 
 pub(crate) fn explain(context: &Context, explain: &cli::Explain) -> Result<(), Failure> {
-    let answer = ask(context, &explain.source, &explain.id, explain.account.as_deref())?;
+    let answer = match &explain.id {
+        Some(id) => ask(context, &explain.source, id, explain.account.as_deref())?,
+        None => context.client.get(&format!("/v1/entries/{}", segment(&explain.source)), &[])?,
+    };
     context.output.answer(&answer, || explanation(&answer));
     Ok(())
 }
@@ -32,7 +38,11 @@ pub(crate) fn explanation(answer: &Value) -> String {
     let mut lines = format!("{}\n", headline(state, answer));
     lines.push_str(&lines_text(answer));
     lines.push_str(&draws_text(answer));
+    lines.push_str(&around::hold_text(answer));
+    lines.push_str(&around::corrections_text(answer));
+    lines.push_str(&around::postings_text(answer));
     lines.push_str(&provenance(answer));
+    lines.push_str(&around::proof_text(answer));
     for letter in objects(answer.get("dead_letters")) {
         lines.push_str(&dead_letter(&letter));
     }
@@ -57,7 +67,14 @@ fn headline(state: &str, answer: &Value) -> String {
         ),
         "dead_letter" => "dead letter: it could not be read, and nothing was charged".to_owned(),
         "unknown" => "no such event was seen".to_owned(),
-        other => other.to_owned(),
+        // An entry that no usage caused.
+        kind => format!(
+            "{}{}{}",
+            kind.replace('_', " "),
+            text(answer, "amount")
+                .map_or_else(String::new, |it| format!(" of {} credits", trimmed(it))),
+            text(answer, "account").map_or_else(String::new, |account| format!(", {account}")),
+        ),
     }
 }
 
@@ -143,6 +160,7 @@ fn draws_text(answer: &Value) -> String {
             out.push_str(&format!(", revenue {}", cell(Some(revenue))));
         }
         out.push('\n');
+        out.push_str(&around::lot_line(draw));
     }
     for (name, words) in [("overage", "past the lots"), ("balance_after", "available after it")] {
         let value = match answer.get(name) {
