@@ -8,6 +8,7 @@
 //!   (`sabotage`), where it must fail.
 //! - [`report`] prints.
 
+pub mod api;
 pub mod classes;
 pub mod feeder;
 pub mod ground;

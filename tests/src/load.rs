@@ -47,12 +47,14 @@ pub struct Terms {
     pub now: Timestamp,
     /// Versions of the rate card that are published while it runs, each for later usage.
     pub cards: u32,
+    /// A version of the rate card that holds for usage of the past as well is published meanwhile.
+    pub retroactive: bool,
 }
 
 impl Terms {
     /// A load whose prices are all known when it begins, but those of one model.
     pub fn new(seed: u64, partitions: u32, events: usize, now: Timestamp) -> Self {
-        Self { seed, partitions, events, now, cards: 0 }
+        Self { seed, partitions, events, now, cards: 0, retroactive: false }
     }
 }
 
@@ -127,6 +129,9 @@ impl Load {
             if cards > 0 && index > 0 && index % terms.events.div_ceil(cards + 1) == 0 {
                 planner.next_card();
             }
+            if terms.retroactive && index == terms.events / 3 {
+                planner.retroactive_card();
+            }
             planner.event(index);
             planner.beside();
             planner.due(index as u64);
@@ -175,6 +180,12 @@ impl Planner {
     fn card(&mut self, from: Timestamp, card: String) {
         self.publish(DocumentKind::RateCard, "standard", &card);
         self.load.cards.insert(0, (from, card));
+    }
+
+    /// For the younger half of the usage that came before it, too.
+    fn retroactive_card(&mut self) {
+        let from = self.load.terms.now.plus_micros(-HOUR / 2);
+        self.card(from, catalogue::later_card(from, 7));
     }
 
     /// For usage that comes after it and is dated after all usage before it.
@@ -237,6 +248,7 @@ impl Planner {
             source: Cow::Borrowed(self.random.of(&["/chat/eu-1", "/agents", "/batch"])),
             id: Cow::Owned(format!("e{index}")),
             time: match self.load.cards[0].0 {
+                // The latest version is of the future.
                 from if from > now && self.random.per_mille(500) => {
                     from.plus_micros(self.random.below(CARD_EVERY as u64 - 1) as i64)
                 }

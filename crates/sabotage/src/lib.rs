@@ -47,6 +47,8 @@ words! {
         IdentityForgotten = "identity-forgotten",
         /// Nobody looks whether an event was seen before.
         DuplicatesUnseen = "duplicates-unseen",
+        /// A command that was carried out is carried out again.
+        RepeatsUnseen = "repeats-unseen",
         /// A known identity is a duplicate, whatever it means.
         ConflictsUnseen = "conflicts-unseen",
         /// A record that cannot be read is counted as a dead letter and not kept.

@@ -9,11 +9,12 @@ use sabotage::{BREAKS_VARIABLE, Break};
 const SEEDS: &str = "400";
 
 /// What happens on the in-memory log. The rest is shown on real servers (`tests/`).
-const BREAKS: [Break; 8] = [
+const BREAKS: [Break; 9] = [
     Break::UnknownTaken,
     Break::FoldSkipped,
     Break::IdentityForgotten,
     Break::DuplicatesUnseen,
+    Break::RepeatsUnseen,
     Break::ConflictsUnseen,
     Break::DeadLetterDropped,
     Break::TimeByClock,

@@ -194,7 +194,7 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut ground = Ground::start(None)?;
     println!("seed {seed}; round n has seed + n");
     println!("{}", head());
-    for round in 0.. {
+    for round in 0_u64.. {
         let enough = sum.events >= arguments.events.unwrap_or(0)
             && sum.faults >= arguments.faults.unwrap_or(0)
             && (deadline.is_none() || arguments.events.is_some() || arguments.faults.is_some());
@@ -219,7 +219,7 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
             drop(ground);
             ground = Ground::start(None)?;
         }
-        if (round + 1_u64).is_multiple_of(SUM_LINE_EVERY) {
+        if (round + 1).is_multiple_of(SUM_LINE_EVERY) {
             println!("so far: {}", sum.line(started.elapsed()));
         }
     }

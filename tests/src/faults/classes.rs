@@ -1,6 +1,7 @@
 //! The classes of faults, as a table: what happens, to what, and which mistake in the code it must catch.
 
 mod load;
+pub(super) mod on_call;
 mod processes;
 mod servers;
 mod state;
@@ -48,6 +49,8 @@ pub struct Class {
     pub steps_clocks: bool,
     /// Half of the load comes over HTTP.
     pub has_gateway: bool,
+    /// A retroactive version is published, and what it changes priced anew.
+    pub rerates: bool,
     /// Snapshots after every few inputs.
     pub many_snapshots: bool,
     /// A hung transaction is given up by the broker after this.
@@ -76,6 +79,7 @@ impl Class {
             keeps_places: false,
             steps_clocks: false,
             has_gateway: false,
+            rerates: false,
             many_snapshots: false,
             transaction_timeout: Duration::from_secs(3),
         }
@@ -280,6 +284,30 @@ pub static CLASSES: &[Class] = &[
         3,
         Break::PricedByArrival,
     ),
+    Class {
+        has_gateway: true,
+        rerates: true,
+        keeps_places: true,
+        proof_simulated: true,
+        ..Class::new(
+            "rerates",
+            "charges priced anew under a retroactive version, in part twice, with kills in between",
+            on_call::rerate_under_load,
+            4,
+            Break::RepeatsUnseen,
+        )
+    },
+    Class {
+        has_gateway: true,
+        keeps_places: true,
+        ..Class::new(
+            "rebuilds",
+            "tables made anew beside the live ones and exchanged, with kills of the projector in between",
+            on_call::rebuild,
+            3,
+            Break::PlannedEndForgotten,
+        )
+    },
     Class {
         proof_simulated: true,
         keeps_places: true,

@@ -14,7 +14,8 @@ use eventlog_kafka::KafkaLog;
 use sabotage::{BREAKS_VARIABLE, Break};
 use testkit::{SmallDisk, TempDir, wait_until};
 
-use super::classes::{Class, Way};
+use super::api::Api;
+use super::classes::{Class, Way, on_call};
 use super::feeder::{Feeder, Posting};
 use super::ground::{Disk, Ground};
 use crate::audit::{self, Findings, reached};
@@ -56,6 +57,7 @@ pub struct Scene<'g> {
     pub random: Random,
     pub chargers: Vec<Service>,
     pub projectors: Vec<Service>,
+    pub api: Api,
     /// Where a class has one: half of the load comes through it.
     pub gateway: Option<Service>,
     /// Until the scene comes to rest.
@@ -97,6 +99,7 @@ impl<'g> Scene<'g> {
         if class.is_of_cards() {
             terms.cards = u32::try_from(wanted.faults)?.min(4);
         }
+        terms.retroactive = class.rerates;
         let load = Arc::new(Load::plan(terms)?);
         let unrated = Pricing::of(&load)?.unrated_for_good(&load)?;
         let tail = LedgerTail::open(log.as_ref(), PARTITIONS)?;
@@ -114,6 +117,7 @@ impl<'g> Scene<'g> {
             chargers: Vec::new(),
             projectors: Vec::new(),
             gateway: None,
+            api: Api::new(format!("http://{listen}"), operator_key_file(folder.path())),
             feeder: Some(feeder),
             load,
             log,
@@ -378,6 +382,12 @@ impl<'g> Scene<'g> {
                 asked => asked,
             }
         })?;
+        if self.class.rerates {
+            while on_call::rerate(self)? > 0 {}
+            self.wait_for("the charger is not through", patience, |scene| {
+                scene.tail.is_drained(scene.log.as_ref(), unrated)
+            })?;
+        }
         let goal = reached(&self.tail);
         self.wait_for("the projector is not through", patience, |scene| {
             scene.tables.has_all(&goal)

@@ -14,6 +14,7 @@ use ledger::{
     Balance, Command, CommandBody, Entry, ExceptionKind, Want, correction_id, decision_id,
     hold_scope,
 };
+use sabotage::Break;
 use wire::{LedgerRecord, RecordError, Reply, ReplyOutcome};
 
 use super::plans::{facts, terms_at};
@@ -66,7 +67,8 @@ impl PartitionCore {
             Err(reason) => return Ok(self.refuse(reason, None, Balance::default())),
         };
         let key = identity_of(command, original.as_ref());
-        if let Some(seen) = self.identity.find(key, Search::Everything)? {
+        let seen = self.identity.find(key, Search::Everything)?;
+        if let Some(seen) = seen.filter(|_| !sabotage::is_on(Break::RepeatsUnseen)) {
             let now = self.state.account(&command.account).balance();
             let repeats = entry_at(seen.entry);
             if seen.content == content {
