@@ -25,6 +25,7 @@ mod pause;
 mod plan;
 mod planner;
 mod recover;
+mod send;
 mod state;
 mod status;
 mod swap;
