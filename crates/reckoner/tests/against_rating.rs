@@ -207,8 +207,13 @@ fn words<T: Clone + std::fmt::Debug + 'static>(words: &[T]) -> impl Strategy<Val
 }
 
 fn measures() -> impl Strategy<Value = Measure<'static>> {
-    let count =
-        prop_oneof![Just(0_u64), 1_u64..50, 900_u64..1_200, any::<u32>().prop_map(u64::from)];
+    let count = prop_oneof![
+        Just(0_u64),
+        Just(1_000),
+        1_u64..50,
+        900_u64..1_200,
+        any::<u32>().prop_map(u64::from)
+    ];
     let pools = prop::collection::vec((words(&domain::ALL_POOLS), count), 0..4);
     let tokens = pools.prop_map(|counts| {
         let mut pools = Pools::default();

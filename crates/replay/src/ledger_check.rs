@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Offset, Outcome, Partition, Topic, TopicPartition};
+use domain::{Credits, Money, Offset, Outcome, Partition, Topic, TopicPartition};
 use eventlog::{EventLog, LogError};
 use flow::{Chain, Progress};
 use ledger::{Body, Cause, Counts, Entry, PartitionState, Seal, invariant};
@@ -96,6 +96,8 @@ pub struct LedgerCheck {
     /// What the entries since the last seal say of input offsets.
     caused: BTreeMap<(Topic, Offset), Outcome>,
     counted: Counts,
+    /// What the charges since the last seal come to.
+    charged: (Credits, Money),
 }
 
 impl Default for LedgerCheck {
@@ -105,7 +107,10 @@ impl Default for LedgerCheck {
             postings: Check::new(2, "the postings of every entry sum to zero per unit"),
             lots: Check::new(3, "lots conserve, and settled = Σ remaining − overage"),
             fold: Check::new(5, "every entry continues its account, and its balance is the fold's"),
-            sums: Check::new(7, "the lines and the draws of every debit sum to it"),
+            sums: Check::new(
+                7,
+                "the lines and the draws of every debit sum to it, and debits to their seals",
+            ),
             booked: Check::new(10, "no usage ended as refused"),
             seals: Check::new(11, "every seal continues the one before, and its chain holds"),
             totals: Totals::default(),
@@ -116,6 +121,7 @@ impl Default for LedgerCheck {
             chain: Chain::after(&[0; 32]),
             caused: BTreeMap::new(),
             counted: Counts::default(),
+            charged: Default::default(),
         }
     }
 }
@@ -129,6 +135,7 @@ impl LedgerCheck {
         self.progress = Progress::default();
         self.chain = Chain::after(&self.progress.link);
         self.caused.clear();
+        self.charged = Default::default();
     }
 
     /// Checks one record.
@@ -174,9 +181,17 @@ impl LedgerCheck {
         let place = |why: String| format!("ledger.entries[{partition}]@{offset}: {why}");
         self.postings
             .note(invariant::postings_balance(entry).err().map(|why| place(why.to_string())));
-        if let Body::Debit(_) = entry.body {
-            self.sums
-                .note(invariant::charge_adds_up(entry).err().map(|why| place(why.to_string())));
+        if let Body::Debit(debit) = &entry.body {
+            self.charged.0 += debit.credits;
+            let costs = debit.lines.iter().zip(&debit.event.items);
+            let costs = costs.filter_map(|(line, item)| {
+                line.cost(item.vendor_cost.map(|reported| reported.amount))
+            });
+            self.charged.1 += costs.sum();
+        }
+        if entry.standing_charge().is_some() {
+            let adds_up = invariant::charge_adds_up(entry);
+            self.sums.note(adds_up.err().map(|why| place(why.to_string())));
         }
         self.fold(offset, entry);
         if let Cause::Input { topic, offset: input } = entry.cause {
@@ -219,6 +234,13 @@ impl LedgerCheck {
         let partition = self.partition;
         let chain = self.chain.hash();
         let followed = self.progress.follow(seal, &chain, bytes);
+        let charged = std::mem::take(&mut self.charged);
+        self.sums.note((charged != (seal.credits, seal.vendor_cost)).then(|| {
+            let (number, said) = (seal.number, (seal.credits, seal.vendor_cost));
+            format!(
+                "partition {partition}, seal {number}: it sums {said:?}, its charges {charged:?}"
+            )
+        }));
         self.seals.note(followed.err().map(|why| format!("partition {partition}: {why}")));
         self.chain.restart(&self.progress.link);
 

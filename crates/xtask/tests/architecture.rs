@@ -75,7 +75,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Everything together, killed again and again.
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
-        "gateway", "projection", "projector", "rating", "replay", "sabotage", "subprocess", "testkit", "warehouse",
+        "gateway", "projection", "projector", "rating", "replay", "rerun", "sabotage", "subprocess", "testkit",
+        "warehouse",
         "wire",
     ]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.

@@ -174,10 +174,14 @@ const LEDGER_CASES: &[(&str, Change, &[&str])] = &[
     ("a line", |image| debit(image, |debit| {
         debit.lines[0].credits += Credits::from_atoms(1);
     }), &["7 ledger", "8 catalogue"]),
+    ("a sum in a seal", |image| image.change_seal(|seal| {
+        seal.vendor_cost += Money::from_atoms(1);
+        true
+    }), &["7 ledger"]),
     ("what rounding left", |image| debit(image, |debit| debit.residual += Credits::from_atoms(1)), &["8 catalogue"]),
     ("a vendor cost", |image| debit(image, |debit| {
         debit.lines[0].computed = Some(Money::from_atoms(1));
-    }), &["8 catalogue"]),
+    }), &["7 ledger", "8 catalogue"]),
     ("the plan of a charge", |image| debit(image, |debit| debit.plan = None), &["8 catalogue"]),
     ("the catalogue of a charge", |image| debit(image, |debit| debit.catalogue = Offset(2)), &["8 catalogue"]),
     ("what was adopted", |image| image.change_ledger(|record| match record {
@@ -187,7 +191,7 @@ const LEDGER_CASES: &[(&str, Change, &[&str])] = &[
     ("a cost that is missing for no reason", |image| debit(image, |debit| {
         debit.lines[0].computed = None;
         debit.lines[0].price = None;
-    }), &["8 catalogue", "9 catalogue"]),
+    }), &["7 ledger", "8 catalogue", "9 catalogue"]),
     ("usage that was refused", |image| exception(image, |kind| match kind {
         ExceptionKind::Duplicate { .. } => Some(ExceptionKind::Refused { reason: Reason::BadTerms }),
         _ => None,
@@ -209,7 +213,7 @@ const LEDGER_CASES: &[(&str, Change, &[&str])] = &[
             let new = image.ledger(partition);
             let first = new.iter().zip(&old).position(|(new, old)| new.value != old.value);
             if let Some(first) = first {
-                for index in first + 1..old.len() { new[index] = old[index].clone(); }
+                new[first + 1..].clone_from_slice(&old[first + 1..]);
             }
         }
     }, &["11 ledger"]),
