@@ -28,7 +28,8 @@ const BROKEN_PATIENCE: Duration = Duration::from_secs(12);
 /// Two scenes at a time: most of a scene is waiting.
 const LANES: usize = 2;
 const ROUND_EVENTS_MAX: usize = 150_000;
-const ROUND_EVENTS_PER_SECOND: f64 = 9_000.0;
+const ROUND_EVENTS_PER_SECOND: f64 = 12_000.0;
+const FAULTS_MIN: u64 = 4;
 /// A new broker and a new ClickHouse after so many rounds, so that the disk does not fill.
 const ROUNDS_PER_GROUND: u64 = 6;
 const STEADY_LINE_EVERY: u64 = 10;
@@ -223,18 +224,20 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(sum.wrong == 0)
 }
 
-/// A round: as many faults as the class has kinds, twice, and events enough that all rounds together make the sum.
+/// A round: its share of what all rounds together are to come to.
 fn large(class: &'static Class, seed: u64, arguments: &Arguments) -> Wanted {
-    let faults = if class.is_of_cards() { 4 } else { class.faults * 2 };
-    let events = match (arguments.events, arguments.faults) {
-        (Some(events), Some(wanted)) => {
-            // In proportion to the faults.
-            usize::try_from(events * faults / wanted.max(1)).unwrap_or(ROUND_EVENTS_MAX)
+    let (events, faults) = match (arguments.events, arguments.faults) {
+        // Both sums are reached by the same number of rounds.
+        (Some(events), Some(faults)) => {
+            let rounds = events.div_ceil(ROUND_EVENTS_MAX as u64).max(1);
+            (events.div_ceil(rounds), faults.div_ceil(rounds).max(FAULTS_MIN))
         }
-        (Some(_), None) => ROUND_EVENTS_MAX,
-        (None, _) => SHORT_EVENTS * 8,
-    }
-    .clamp(SHORT_EVENTS, ROUND_EVENTS_MAX);
+        (Some(events), None) => (events, class.faults),
+        (None, _) => (SHORT_EVENTS as u64 * 8, class.faults * 2),
+    };
+    let faults = if class.is_of_cards() { 4 } else { faults };
+    let events = usize::try_from(events).unwrap_or(ROUND_EVENTS_MAX);
+    let events = events.clamp(SHORT_EVENTS, ROUND_EVENTS_MAX);
     Wanted {
         seed,
         events,

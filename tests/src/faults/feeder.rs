@@ -18,7 +18,8 @@ use crate::load::{Load, Meaning};
 use crate::random::Random;
 use crate::service::send;
 
-const LINES_PER_FLUSH: usize = 60;
+const LINES_PER_FLUSH_MIN: usize = 60;
+const LINES_PER_FLUSH_MAX: usize = 500;
 /// A broker may be away for so long.
 const PATIENCE: Duration = Duration::from_secs(180);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -136,14 +137,18 @@ impl Work<'_> {
     fn run(&self, within: Duration) -> anyhow::Result<()> {
         let total = self.load.lines.len();
         let started = Instant::now();
+        let at_once = (total / 500).clamp(LINES_PER_FLUSH_MIN, LINES_PER_FLUSH_MAX);
         let mut tail = None;
         let mut sent = 0;
         while sent < total {
             while let Ok(lines) = self.queue.try_recv() {
                 self.deliver(&lines)?;
             }
-            // A version of the rate card ends a batch: usage that it prices comes after its adoption.
-            let next = &self.load.lines[sent..total.min(sent + LINES_PER_FLUSH)];
+            // A version of the rate card ends a batch: usage that it prices comes after its adoption. So does the
+            // opening, of which no event may meet a half.
+            let opening = self.load.opening;
+            let end = if sent < opening { opening } else { total };
+            let next = &self.load.lines[sent..end.min(sent + at_once)];
             let prices = |line: &crate::load::Line| line.meaning == Meaning::Catalogue;
             let count = match next.iter().position(prices) {
                 Some(0) => 1,
@@ -154,7 +159,8 @@ impl Work<'_> {
             self.deliver(&(sent..sent + count).collect::<Vec<_>>())?;
             sent += count;
             self.shared.sent.store(sent, Ordering::Release);
-            if published && self.load.terms.cards > 0 && sent > self.load.opening {
+            let later = published && self.load.terms.cards > 0 && sent > opening;
+            if later || sent == opening {
                 self.wait_for_adoption(&mut tail)?;
             }
             let due = within.mul_f64(sent as f64 / total as f64);

@@ -57,18 +57,20 @@ impl Sum {
 
 pub fn head() -> String {
     format!(
-        "{:<21}{:>7}{:>9}{:>9}{:>9}{:>8}  verdict",
-        "class", "faults", "events", "records", "rest s", "all s"
+        "{:<21}{:>7}{:>9}{:>9}{:>8}{:>9}{:>8}  verdict",
+        "class", "faults", "events", "records", "rest s", "audit s", "all s"
     )
 }
 
 pub fn row(outcome: &Outcome) -> String {
     let name = outcome.class.name;
-    let (records, steady) = match &outcome.verdict {
-        Verdict::Sound { findings, steady, .. } => {
-            (findings.records.to_string(), format!("{:.1}", steady.as_secs_f64()))
+    let nothing = || "-".to_owned();
+    let seconds = |time: &Duration| format!("{:.1}", time.as_secs_f64());
+    let (records, steady, audited) = match &outcome.verdict {
+        Verdict::Sound { findings, steady, audited, .. } => {
+            (findings.records.to_string(), seconds(steady), seconds(audited))
         }
-        Verdict::Found { .. } | Verdict::Skipped(_) => ("-".to_owned(), "-".to_owned()),
+        Verdict::Found { .. } | Verdict::Skipped(_) => (nothing(), nothing(), nothing()),
     };
     let verdict = match (&outcome.verdict, outcome.wanted.broken) {
         (Verdict::Sound { restarts: 0, .. }, None) => "sound".to_owned(),
@@ -88,7 +90,7 @@ pub fn row(outcome: &Outcome) -> String {
         (Verdict::Skipped(why), _) => format!("SKIPPED: {why}"),
     };
     format!(
-        "{name:<21}{:>7}{:>9}{records:>9}{steady:>9}{:>8.1}  {verdict}",
+        "{name:<21}{:>7}{:>9}{records:>9}{steady:>8}{audited:>9}{:>8.1}  {verdict}",
         outcome.faults,
         outcome.wanted.events,
         outcome.took.as_secs_f64(),

@@ -24,6 +24,8 @@ pub enum Verdict {
         findings: Findings,
         /// From the last fault to rest.
         steady: Duration,
+        /// Of the time, what the comparison took.
+        audited: Duration,
         /// Services that ended by themselves, where they may, and were started again.
         restarts: u32,
     },
@@ -70,10 +72,10 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
     };
     let mut scene = Scene::set(ground, class, wanted, disk)?;
     match play(&mut scene) {
-        Ok((findings, steady)) => {
+        Ok((findings, steady, audited)) => {
             let (faults, restarts) = (scene.faults, scene.restarts);
             scene.clear()?;
-            Ok(done(faults, Verdict::Sound { findings, steady, restarts }))
+            Ok(done(faults, Verdict::Sound { findings, steady, audited, restarts }))
         }
         Err(error) => {
             let faults = scene.faults;
@@ -85,7 +87,7 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
     }
 }
 
-fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration)> {
+fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration, Duration)> {
     scene.wait_until_under_way()?;
     while scene.faults < scene.wanted.faults {
         (scene.class.inject)(scene)?;
@@ -93,7 +95,7 @@ fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration)> {
         scene.pause(50, 300)?;
     }
     let steady = scene.come_to_rest()?;
+    let started = Instant::now();
     let findings = scene.audit()?;
-    scene.stop()?;
-    Ok((findings, steady))
+    Ok((findings, steady, started.elapsed()))
 }

@@ -351,7 +351,8 @@ impl<'g> Scene<'g> {
         Ok(files)
     }
 
-    /// Ends the load and waits until everything is decided and stored. Returns how long that took.
+    /// Ends the load and waits until everything is decided and stored. Returns how long that took. Then the
+    /// services are stopped, in order.
     ///
     /// # Errors
     /// When it does not come to rest.
@@ -377,7 +378,28 @@ impl<'g> Scene<'g> {
         self.wait_for("the projector is not through", patience, |scene| {
             scene.tables.has_all(&goal)
         })?;
-        Ok(started.elapsed())
+        let steady = started.elapsed();
+        // Lots that end just now are noticed without any input: what is compared must stand still.
+        let may_end = self.class.services_may_end;
+        for charger in &mut self.chargers {
+            if !(may_end && charger.has_ended()?) {
+                charger.stop()?;
+            }
+        }
+        self.chargers.clear();
+        self.wait_for("the ledger does not stand still", patience, |scene| {
+            scene.tail.is_drained(scene.log.as_ref(), unrated)
+        })?;
+        let goal = reached(&self.tail);
+        self.wait_for("the projector is not through", patience, |scene| {
+            scene.tables.has_all(&goal)
+        })?;
+        for projector in self.projectors.iter_mut().chain(&mut self.gateway) {
+            if !(may_end && projector.has_ended()?) {
+                projector.stop()?;
+            }
+        }
+        Ok(steady)
     }
 
     /// Holds the ledger and ClickHouse against each other and against the load.
@@ -386,17 +408,6 @@ impl<'g> Scene<'g> {
     /// The first thing that is not as it must be.
     pub fn audit(&mut self) -> anyhow::Result<Findings> {
         audit::everything(self.log.as_ref(), &self.load, &self.tail, &self.tables)
-    }
-
-    /// Ends the services in order.
-    ///
-    /// # Errors
-    /// When one does not end well.
-    pub fn stop(&mut self) -> anyhow::Result<()> {
-        for service in self.services() {
-            service.stop()?;
-        }
-        Ok(())
     }
 
     /// Removes what the scene has in ClickHouse. Its topics go with the broker.
