@@ -188,13 +188,13 @@ pub(crate) enum Command {
         tally verify --deep                     all twelve, also from prices, inputs and every table\n  \
         tally verify --deep --from 2026-11-01T00:00:00Z --rate 5000"
     )]
+    Verify(proofs::Verify),
     /// Set wrong prices right: plan, look at the difference, apply
     #[command(subcommand)]
     Rerate(rerate::Rerate),
     /// Records that were held back: look at them, let them in or leave them out
     #[command(subcommand)]
     Quarantine(rerate::Quarantine),
-    Verify(proofs::Verify),
     /// Make ClickHouse's tables again from the ledger, beside the live ones, and exchange them
     #[command(subcommand)]
     Replay(replay::Replay),
