@@ -22,6 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("access", &["domain", "wire"]),
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
+    // A vendor's bill beside what was metered. It knows no log and no ClickHouse.
+    ("reconcile", &["calendar", "domain", "rating"]),
     // Files.
     ("identity", &["domain"]),
     ("eventlog", &["domain"]),
@@ -51,8 +53,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
         "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
-        "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "replay",
-        "subprocess", "warehouse", "wire",
+        "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "reconcile",
+        "replay", "subprocess", "warehouse", "wire",
     ]),
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
@@ -84,6 +86,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("clickhouse", &["warehouse"]),
     ("libloading", &["clickhouse-server"]),
     ("redb", &["eventlog"]),
+    ("csv", &["reconcile"]),
     // Time zones have one home, so that their database has one version.
     ("jiff", &["calendar"]),
     // `tally run` answers /metrics and /healthz for services that have no API.
@@ -95,7 +98,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] =
-    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection"];
+    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection", "reconcile"];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]
