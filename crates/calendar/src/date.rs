@@ -38,6 +38,11 @@ impl Date {
         self.0.tomorrow().ok().map(Self)
     }
 
+    /// The day before; `None` before the first one.
+    pub fn previous(self) -> Option<Self> {
+        self.0.yesterday().ok().map(Self)
+    }
+
     /// How many days `other` lies after this one.
     pub fn days_until(self, other: Self) -> i32 {
         self.0.until(other.0).map_or(0, |span| span.get_days())

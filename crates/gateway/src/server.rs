@@ -27,8 +27,8 @@ use crate::metrics::GatewayMetrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quarantine, quote, rates, rerates, sql, status, usage, verify, webhooks,
+    accounts, balance, budgets, commands, events, explain, holds, ingest, keys, metered_cost,
+    plans, price_list, quarantine, quote, rates, rerates, sql, status, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -246,6 +246,7 @@ fn routes() -> Routes {
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
         .post("/v1/rerates/plan", Rule::of_all_accounts(Operate), rerates::plan)
         .post("/v1/rerates", Rule::of_all_accounts(Operate), rerates::apply)
+        .get("/v1/metered-cost", Rule::of_all_accounts(Operate), metered_cost::get)
         .get("/v1/quarantine", Rule::of_all_accounts(Operate), quarantine::list)
         .post("/v1/quarantine/{entry}/accept", Rule::of_all_accounts(Operate), quarantine::accept)
         .post("/v1/quarantine/{entry}/reject", Rule::of_all_accounts(Operate), quarantine::reject)

@@ -8,6 +8,7 @@ mod keys;
 pub(crate) mod plan;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod reconcile;
 pub(crate) mod rerate;
 pub(crate) mod spending;
 pub(crate) mod topup;
@@ -179,6 +180,9 @@ pub(crate) enum Command {
         Examples:\n  tally verify\n  tally verify --json"
     )]
     Verify,
+    /// What vendors bill beside what was metered
+    #[command(subcommand)]
+    Reconcile(reconcile::Reconcile),
     /// Set wrong prices right: plan, look at the difference, apply
     #[command(subcommand)]
     Rerate(rerate::Rerate),

@@ -13,6 +13,7 @@ mod price_list;
 pub(crate) mod quarantine;
 mod quote;
 pub(crate) mod rates;
+pub(crate) mod reconcile;
 mod refusal;
 pub(crate) mod rerate;
 pub(crate) mod spending;

@@ -26,8 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, quarantine, rates, rerate, spending, status,
-    warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, quarantine, rates, reconcile, rerate,
+    spending, status, warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -94,6 +94,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Key(key) => keys::keys(&context(&settings)?, key),
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
+        Command::Reconcile(command) => reconcile::reconcile(|| context(&settings), output, command),
         Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
         Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
         Command::Verify => status::verify(&context(&settings)?),

@@ -44,7 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier", "projection",
-        "rating", "replay", "warehouse", "wire",
+        "rating", "reconcile", "replay", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
@@ -52,7 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ]),
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
-        "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
+        "calendar", "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
         "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "reconcile",
         "replay", "subprocess", "warehouse", "wire",
     ]),
