@@ -9,6 +9,7 @@ mod credits;
 mod holds;
 mod hostile;
 mod keys;
+mod metered_cost;
 mod reading;
 mod refusals;
 mod tally;
