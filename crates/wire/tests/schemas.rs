@@ -36,20 +36,7 @@ fn every_example_decodes_and_survives_avro() {
         let decoded = decode_usage(&json).unwrap_or_else(|fault| panic!("{path:?}: {fault}"));
         let mut avro = Vec::new();
         encode_usage(&decoded.event, &mut avro);
-        new_golden(&path, &avro);
         assert_eq!(decode_usage(&avro).unwrap().event, decoded.event, "{path:?}");
-    }
-}
-
-/// What a version's writer writes of a new example, kept when that is asked for; what is there stays.
-fn new_golden(example: &Path, avro: &[u8]) {
-    let version = if avro[2..10] == USAGE_EVENT_V2_FINGERPRINT.to_le_bytes() { 2 } else { 1 };
-    let name = example.file_stem().unwrap().to_string_lossy();
-    let golden = example.parent().unwrap().with_file_name("golden");
-    let golden = golden.join(format!("v{version}-{name}.hex"));
-    if !golden.exists() && std::env::var_os("NEW_GOLDEN").is_some() {
-        let hex: String = avro.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(golden, hex + "\n").unwrap();
     }
 }
 

@@ -214,7 +214,7 @@ impl Work<'_> {
         let home = partition_of(&line.key, self.load.terms.partitions);
         self.posting.is_some()
             && is_event
-            && number % 2 == 0
+            && number.is_multiple_of(2)
             && line.to.partition == home
             && line.value.starts_with(b"{")
     }

@@ -153,7 +153,7 @@ pub(super) fn zombie(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     let index = scene.random.below(scene.chargers.len() as u64) as usize;
     let zombie = &mut scene.chargers[index];
     zombie.restart_if_ended()?;
-    if scene.faults % 2 == 0 {
+    if scene.faults.is_multiple_of(2) {
         if let Role::Charger { kafka, .. } = &mut zombie.settings.role {
             kafka.static_membership = false;
         }
