@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use anyhow::{bail, ensure};
 use domain::{Credits, Offset, Partition, TopicPartition};
 use eventlog::EventLog;
-use replay::verify_ledger;
+use replay::{DeepSettings, Verified, verify_deep};
+use rerun::{RawSettings, replay_raw};
 
 use crate::ledger_tail::LedgerTail;
 use crate::load::{Load, Meaning};
@@ -51,7 +52,9 @@ pub fn audit(
     tail: &LedgerTail,
     tables: &Tables,
 ) -> anyhow::Result<Findings> {
-    let (report, totals, _) = verify_ledger(log, load.terms.partitions)?;
+    let partitions = load.terms.partitions;
+    let settings = DeepSettings { records_per_second: None, ..DeepSettings::new(partitions) };
+    let Verified { report, totals, .. } = verify_deep(log, &settings, &mut |_| true)?;
     for check in &report.checks {
         ensure!(
             check.holds(),
@@ -63,6 +66,10 @@ pub fn audit(
             check.counterexamples
         );
     }
+    let settings = RawSettings { records_per_second: None, ..RawSettings::new(partitions) };
+    let again = replay_raw(log, &settings, &mut |_| true)?;
+    ensure!(again.holds(), "decided again, it differs: {:#?}", again.differences);
+    ensure!(again.same == again.decided && again.not_retained == 0, "{again:#?}");
     let received = Received::read(log, load)?;
     let truth = Truth::of(load, &received)?;
 

@@ -283,6 +283,7 @@ pub fn run_gateway(
     let terms = GatewaySettings {
         listen,
         operator_key_file: Some(operator_key_file(&settings.folder)),
+        alone: matches!(settings.role, Role::Served { .. }),
         ..GatewaySettings::new(settings.partitions)
     };
     runtime.block_on(async {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use charger::{ChargerSettings, CoreSettings, PartitionCore, Snapshots};
+use charger::{ChargerSettings, CoreSettings, PartitionCore, Snapshots, Taken};
 use domain::{Offset, Outcome, Partition, Topic, TopicPartition};
 use eventlog::{NoHeaders, Record};
 use flow::BrakeLimits;
@@ -156,7 +156,9 @@ fn feed(
             value,
             headers: &NoHeaders,
         };
-        core.take(&record, &workload.prices)?;
+        let Taken::Done = core.take(&record, &workload.prices)? else {
+            anyhow::bail!("the workload corrects nothing");
+        };
         since_seal += 1;
         if since_seal >= RECORDS_PER_SEAL || number + 1 == records.len() {
             since_seal = 0;

@@ -11,6 +11,7 @@ mod latency;
 mod machine;
 mod memory;
 mod projector;
+mod rebuild;
 mod recovery;
 mod report;
 mod stages;
@@ -54,6 +55,8 @@ enum What {
     Core,
     /// Ledger records to rows, and into a real ClickHouse.
     Projector,
+    /// All tables rebuilt beside the live ones, against the live projector.
+    Rebuild,
     /// Reserve round trips and event batches over HTTP, on the embedded log and on Kafka.
     Latency,
     /// From kill -9 with so many identities and accounts to steady state.
@@ -85,6 +88,7 @@ fn main() -> anyhow::Result<()> {
             What::Core,
             What::Charger,
             What::Projector,
+            What::Rebuild,
             What::Latency,
             What::Memory,
             What::Recovery(recovery),
@@ -104,6 +108,7 @@ fn main() -> anyhow::Result<()> {
             What::Core => core_alone::measure(&workload, arguments.rounds, &mut report)?,
             What::Charger => kafka::measure(&workload, arguments.rounds, &mut report)?,
             What::Projector => projector::measure(&workload, arguments.rounds, &mut report)?,
+            What::Rebuild => rebuild::measure(&workload, arguments.rounds, &mut report)?,
             What::Latency => latency::measure(&mut report)?,
             What::Memory => memory::measure(&workload, &mut report)?,
             What::Rating => report.line("Rating alone: `cargo bench -p rating`."),

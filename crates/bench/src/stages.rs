@@ -160,7 +160,7 @@ fn partition_steps(
         })?;
         steps.time(Step::Remember, || {
             for entry in &entries {
-                let remember = entry.remember().context("a debit has an identity")?;
+                let remember = *entry.remember().first().context("a debit has an identity")?;
                 let place = Offset(i64::try_from(remember.entry.0)?);
                 let day = entry.recorded_at.day();
                 let seen = Seen { content: remember.content, entry: place, day };

@@ -110,6 +110,8 @@ impl Comparison<'_> {
                 0
             }
             Body::Quarantined(_)
+            | Body::Corrected(_)
+            | Body::QuarantineDecided(_)
             | Body::Grant(_)
             | Body::Adjustment(_)
             | Body::LotVoided(_)

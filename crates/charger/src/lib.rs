@@ -6,6 +6,7 @@
 
 mod clock;
 pub mod core;
+mod deferred;
 mod metrics;
 mod outgoing;
 mod recover;
@@ -16,7 +17,7 @@ mod snapshot;
 
 pub use catalog::Prices;
 pub use clock::{Clock, SystemClock};
-pub use core::{CoreSettings, Folded, Halt, PartitionCore};
+pub use core::{CoreSettings, DecidedAgain, Folded, Halt, PartitionCore, Step, Taken};
 pub use metrics::ChargerMetrics;
 pub use outgoing::Outgoing;
 pub use recover::{Folder, RecoverError, recover};

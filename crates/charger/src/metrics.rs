@@ -28,6 +28,8 @@ pub struct ChargerMetrics {
     pub recovery_milliseconds: IntGaugeVec,
     /// 1 while a partition is halted and waits for a person.
     pub halted: IntGaugeVec,
+    /// 1 with why a partition waits for a person, in words.
+    pub halt_reason: IntGaugeVec,
     pub catalogue_offset: IntGaugeVec,
 }
 
@@ -94,6 +96,13 @@ impl ChargerMetrics {
                 "how long the last take-over took",
             )?,
             halted: gauge("tally_charger_halted", "1 while the partition waits for a person")?,
+            halt_reason: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("tally_charger_halt_reason", "why a partition waits for a person"),
+                    &["partition", "reason"],
+                )?,
+            )?,
             catalogue_offset: gauge(
                 "tally_charger_catalogue_offset",
                 "the next offset of the catalogue in use",
@@ -121,6 +130,23 @@ impl ChargerMetrics {
         ] {
             // It was never set when the partition was given up at once.
             gauge.remove_label_values(&[&partition]).ok();
+        }
+        self.tell_halt(&partition, None);
+    }
+
+    /// Says why a partition waits for a person, or that it does not.
+    pub(crate) fn tell_halt(&self, partition: &str, why: Option<&str>) {
+        for family in self.halt_reason.collect() {
+            for metric in family.get_metric() {
+                let said: Vec<&str> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                if said.first() == Some(&partition) {
+                    // Somebody else may have taken it away meanwhile.
+                    self.halt_reason.remove_label_values(&said).ok();
+                }
+            }
+        }
+        if let Some(why) = why {
+            self.halt_reason.with_label_values(&[partition, why]).set(1);
         }
     }
 }
@@ -159,6 +185,7 @@ mod tests {
         ] {
             gauge.with_label_values(&["0"]).set(1);
         }
+        metrics.halt_reason.with_label_values(&["0", "a word"]).set(1);
         let names: Vec<String> =
             registry.gather().iter().map(|family| family.name().to_owned()).collect();
         assert_eq!(
@@ -169,6 +196,7 @@ mod tests {
                 "tally_charger_catalogue_offset",
                 "tally_charger_commit_seconds",
                 "tally_charger_commits_total",
+                "tally_charger_halt_reason",
                 "tally_charger_halted",
                 "tally_charger_identity_bytes",
                 "tally_charger_identity_cold",

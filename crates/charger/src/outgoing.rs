@@ -66,6 +66,15 @@ impl Outgoing {
         &self.ledger[range]
     }
 
+    /// Takes the ledger's records out, one by one, and forgets everything else.
+    pub(crate) fn take_ledger(&mut self) -> Vec<Vec<u8>> {
+        let records = (0..self.ledger_ends.len())
+            .map(|index| self.ledger[span(&self.ledger_ends, index)].to_vec())
+            .collect();
+        *self = Self::default();
+        records
+    }
+
     /// Bytes waiting to be written.
     pub fn bytes(&self) -> usize {
         self.ledger.len() + self.others.iter().map(|other| other.value.len()).sum::<usize>()

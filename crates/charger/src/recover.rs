@@ -97,7 +97,7 @@ impl Folder {
                     offset,
                     why,
                 })?;
-                if let Some(remember) = entry.remember() {
+                for remember in entry.remember() {
                     remember_in(&mut self.folded.identity, &remember, entry.recorded_at.day());
                 }
             }

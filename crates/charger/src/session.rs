@@ -13,12 +13,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use catalog::{CatalogueError, Follower};
-use domain::{Offset, Partition, Topic, TopicPartition};
-use eventlog::{Assignment, CommitOutcome, Lane, Member, MemberSpec, Position};
+use domain::{EntryNumber, Offset, Partition, Topic, TopicPartition};
+use eventlog::{Assignment, CommitOutcome, Lane, Member, MemberSpec, Position, Record};
 use flow::{Committed, takeover};
 use sabotage::{Break, Point};
 
-use crate::core::{CoreSettings, Halt, PartitionCore};
+use crate::Prices;
+use crate::core::{CoreSettings, Halt, PartitionCore, Taken};
+use crate::deferred::Deferred;
 use crate::recover::recover;
 use crate::service::{Charger, ChargerError};
 use crate::snapshot::Snapshots;
@@ -43,9 +45,40 @@ struct Owned {
     core: PartitionCore,
     halted: Option<Halt>,
     inputs_since_snapshot: u64,
+    /// Records of the last poll that wait for an entry to be looked up, in order.
+    deferred: Deferred,
     /// Where the ledger ended before the last seal was written: a fold that goes on from there
     /// meets that seal. Taken only when a snapshot is due.
     fold_from: Option<Offset>,
+}
+
+impl Owned {
+    fn take(&mut self, record: &Record<'_>, prices: &Prices) {
+        if self.deferred.is_waiting() {
+            return self.deferred.push(record);
+        }
+        match self.core.take(record, prices) {
+            Ok(Taken::Done) => {}
+            Ok(Taken::Wants(entry)) => self.deferred.wait_for(entry, record),
+            Err(halt) => self.halted = Some(halt),
+        }
+    }
+
+    /// The entry that the first deferred record waits for.
+    fn wants(&self) -> Option<EntryNumber> {
+        self.deferred.waits_for().filter(|_| self.halted.is_none())
+    }
+
+    /// Takes deferred records, until one wants another entry.
+    fn take_deferred(&mut self, (entry, record): (EntryNumber, Option<Vec<u8>>), prices: &Prices) {
+        if self.wants() != Some(entry) {
+            return;
+        }
+        self.core.provide(entry, record);
+        for deferred in self.deferred.take() {
+            self.take(&deferred.as_record(), prices);
+        }
+    }
 }
 
 /// One stay in the group.
@@ -147,10 +180,9 @@ impl<'c> Session<'c> {
             if lane == Lane::Priority {
                 partition.core.tell_time(clock.now());
             }
-            if let Err(halt) = partition.core.take(&record, prices) {
-                partition.halted = Some(halt);
-            }
+            partition.take(&record, prices);
         })?;
+        self.take_deferred()?;
         if polled.records > 0 && self.opened.is_none() {
             self.opened = Some(self.charger.clock.running());
         }
@@ -159,6 +191,24 @@ impl<'c> Session<'c> {
         }
         self.stop_halted()?;
         Ok(polled.records)
+    }
+
+    /// Takes the records that waited for an entry, which is looked up in the ledger: what is open is
+    /// committed first, so that an entry of this very batch is found.
+    fn take_deferred(&mut self) -> Result<(), ChargerError> {
+        for index in 0..self.owned.len() {
+            while let Some(entry) = self.owned[index].as_ref().and_then(Owned::wants) {
+                self.flush()?;
+                self.commit()?;
+                let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
+                let log = self.charger.log.as_ref();
+                let record = ledger_log::find_entry(log, partition, entry)?;
+                // A commit that did not go through has made the partition again from its ledger.
+                let Some(owned) = self.owned[index].as_mut() else { break };
+                owned.take_deferred((entry, record), self.follower.prices());
+            }
+        }
+        Ok(())
     }
 
     fn assign(&mut self, assignment: Assignment) -> Result<(), ChargerError> {
@@ -215,6 +265,10 @@ impl<'c> Session<'c> {
                 return Err(CatalogueError::Late(CATALOGUE_PATIENCE).into());
             }
         }
+        // Those that were taken over before must not price with what they have not adopted.
+        for owned in self.owned.iter_mut().flatten().filter(|owned| owned.halted.is_none()) {
+            owned.core.adopt(self.follower.prices());
+        }
         let from = if sabotage::is_on(Break::FoldSkipped) {
             let place = |topic| committed.iter().find(|committed| committed.topic == topic);
             Topic::INPUTS.map(|topic| {
@@ -234,6 +288,7 @@ impl<'c> Session<'c> {
         let took = started.elapsed();
         self.gauge(&self.charger.metrics.recovery_milliseconds, partition, took.as_millis());
         self.gauge(&self.charger.metrics.halted, partition, 0);
+        self.charger.metrics.tell_halt(&partition.to_string(), None);
         tracing::info!(
             %partition,
             accounts = core.state().account_count(),
@@ -242,7 +297,13 @@ impl<'c> Session<'c> {
             "partition taken over"
         );
         if let Some(slot) = self.owned.get_mut(partition.0 as usize) {
-            *slot = Some(Owned { core, halted: None, inputs_since_snapshot: 0, fold_from: None });
+            *slot = Some(Owned {
+                core,
+                halted: None,
+                inputs_since_snapshot: 0,
+                deferred: Deferred::default(),
+                fold_from: None,
+            });
         }
         Ok(())
     }
@@ -258,15 +319,16 @@ impl<'c> Session<'c> {
             };
             let partition = Partition(u32::try_from(index).unwrap_or(u32::MAX));
             tracing::error!(%partition, %halt, "partition halted");
+            let why = halt.to_string();
             match halt {
                 Halt::Brake { .. } => {
                     self.commit()?;
-                    self.stop(partition)?;
+                    self.stop(partition, &why)?;
                 }
                 Halt::Flow(_) | Halt::Apply(_) | Halt::Seal(_) | Halt::Identity(_) => {
                     self.strikes[index] += 1;
                     if self.strikes[index] >= STRIKES_MAX {
-                        self.stop(partition)?;
+                        self.stop(partition, &why)?;
                     }
                     // Some of its entries may be in the open transaction: nothing of it may stay.
                     self.member.abort()?;
@@ -278,10 +340,11 @@ impl<'c> Session<'c> {
     }
 
     /// Takes a partition out of work while it stays assigned.
-    fn stop(&mut self, partition: Partition) -> Result<(), ChargerError> {
+    fn stop(&mut self, partition: Partition, why: &str) -> Result<(), ChargerError> {
         self.forget(&[partition]);
         self.stopped.insert(partition);
         self.gauge(&self.charger.metrics.halted, partition, 1);
+        self.charger.metrics.tell_halt(&partition.to_string(), Some(why));
         Ok(self.member.pause(partition)?)
     }
 

@@ -111,7 +111,7 @@ reasons! {
     BadText "bad_text" DeadLetter "a text has a control character";
     BadTime "bad_time" DeadLetter "not an RFC 3339 time with an offset";
     BadValue "bad_value" DeadLetter "not one of the words that the field takes";
-    NoItems "no_items" DeadLetter "an event has at least one item";
+    NoItems "no_items" DeadLetter "an event has at least one item, unless it takes another back";
     TooManyItems "too_many_items" DeadLetter "an event has at most 256 items";
     TooManyAttributes "too_many_attributes" DeadLetter "at most 32 attributes on an event, and on an item";
     BadItem "bad_item" DeadLetter "an item is either tokens of a model, or a quantity of a meter";
@@ -128,6 +128,8 @@ reasons! {
     IdentityConflict "identity_conflict" Quarantined "the same source and id were seen with another meaning";
     TooEarly "too_early" Quarantined "the event is dated more than five minutes ahead of ledger time";
     TooLate "too_late" Quarantined "the event is older than 35 days and does not say backfill";
+    NothingToCorrect "nothing_to_correct" Quarantined "the event corrects one that stands for no charge: it never came, or it was taken back";
+    CorrectionUnrated "correction_unrated" Quarantined "the event corrects another, and no price covers it: accept it once one does";
 
     NoRateCard "no_rate_card" Unrated "no rate card is in force at the event's time";
     NoRule "no_rule" Unrated "no rule of the rate card matches the item";
@@ -155,7 +157,9 @@ reasons! {
     PlanUnchanged "plan_unchanged" Refused "the account has this plan already";
     UnknownBudget "unknown_budget" Refused "the account has no such budget";
     TooManyBudgets "too_many_budgets" Refused "an account has at most 100 budgets";
-    NotACharge "not_a_charge" Refused "the entry is not a charge of this account";
+    NotACharge "not_a_charge" Refused "the entry is not a charge of this account, or was taken back";
+    AlreadyCorrected "already_corrected" Refused "another entry corrects this one already: correct that one";
+    NotQuarantined "not_quarantined" Refused "the entry holds no record back, or its fate was decided";
     NotAllowed "not_allowed" Refused "the API key may not send for this account, source or class of traffic";
     NotSupported "not_supported" Refused "this deployment does not do that";
 }

@@ -98,8 +98,12 @@ pub struct UsageEvent<'a> {
     pub conversation: Option<Text<'a>>,
     pub requested_model: Option<Text<'a>>,
     pub vendor_request_id: Option<Text<'a>>,
+    /// The id of an event of the same source that this one stands for instead; without items it takes
+    /// that one back.
+    pub corrects: Option<Text<'a>>,
     pub attributes: Attributes<'a>,
-    /// At least one, at most [`crate::limits::ITEMS_MAX`], in the producer's order.
+    /// At least one, unless the event takes another back; at most [`crate::limits::ITEMS_MAX`], in the
+    /// producer's order.
     pub items: Vec<Item<'a>>,
 }
 
@@ -173,6 +177,7 @@ impl UsageEvent<'_> {
             conversation: self.conversation.map(owned),
             requested_model: self.requested_model.map(owned),
             vendor_request_id: self.vendor_request_id.map(owned),
+            corrects: self.corrects.map(owned),
             attributes: owned_pairs(self.attributes),
             items: self.items.into_iter().map(Item::into_owned).collect(),
         }

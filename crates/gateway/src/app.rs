@@ -9,6 +9,7 @@ use catalog::RateService;
 use domain::{ContentHash, Partition, Timestamp, partition_of};
 use eventlog::EventLog;
 use prometheus::Registry;
+use replay::rebuild::{Rebuilder, Terms};
 use tokio::sync::{Mutex, Semaphore};
 use warehouse::Warehouse;
 
@@ -30,9 +31,12 @@ pub(crate) struct Shared {
     pub(crate) appending: Appending,
     pub(crate) followed: Arc<Followed>,
     pub(crate) rates: Arc<RateService>,
+    pub(crate) rebuilder: Arc<Rebuilder>,
     /// For pings; alerts are the notifier's.
     pub(crate) webhook_sender: notifier::Sender,
     pub(crate) scans: Semaphore,
+    /// One long proof at a time.
+    pub(crate) proofs: Arc<Semaphore>,
     /// Held while a key is made or taken away.
     pub(crate) key_changes: Mutex<()>,
     /// Made from the start time, so that no two processes send the same correlations.
@@ -67,7 +71,17 @@ impl Shared {
             webhook_sender,
         } = parts;
         let rates = RateService::new(Arc::clone(&log), settings.partitions);
+        let seed = u64::try_from(now().micros()).unwrap_or_default()
+            ^ (u64::from(std::process::id()) << 52);
+        let rebuilder = Rebuilder::new(
+            Arc::clone(&log),
+            Warehouse::clone(&warehouse),
+            tokio::runtime::Handle::current(),
+            (format!("gateway {} ({seed:016x})", std::process::id()), settings.partitions),
+        )
+        .with_terms(Terms { alone: settings.alone, ..Terms::default() });
         Arc::new(Self {
+            rebuilder: Arc::new(rebuilder),
             log,
             warehouse,
             settings,
@@ -78,9 +92,9 @@ impl Shared {
             rates: Arc::new(rates),
             webhook_sender,
             scans: Semaphore::new(SCANS_MAX),
+            proofs: Arc::new(Semaphore::new(1)),
             key_changes: Mutex::new(()),
-            seed: u64::try_from(now().micros()).unwrap_or_default()
-                ^ (u64::from(std::process::id()) << 52),
+            seed,
             count: AtomicU64::new(0),
         })
     }

@@ -26,6 +26,8 @@ pub(crate) struct Outbound {
     pub(crate) to: TopicPartition,
     pub(crate) key: Bytes,
     pub(crate) value: Bytes,
+    /// Where it comes from, for one that was somewhere else before.
+    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
 }
 
 struct Job {
@@ -132,11 +134,13 @@ fn write(
     };
     let records = || jobs.iter().flat_map(|job| &job.records);
     for record in records() {
+        let headers: Vec<(&str, &[u8])> =
+            record.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         appender.append(Append {
             to: record.to,
             key: &record.key,
             value: &record.value,
-            headers: &[],
+            headers: &headers,
         })?;
     }
     let offsets = appender.flush()?;

@@ -173,10 +173,13 @@ fn doubtful(body: &CommandBody<'_>) -> &'static str {
         | CommandBody::RemoveBudget { .. }
         | CommandBody::Refund { .. }
         | CommandBody::Reverse { .. } => "amount",
+        CommandBody::Rerate(_) => "credits",
+        CommandBody::DecideQuarantined { .. } => "entry",
     }
 }
 
-async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'static>, Problem> {
+/// Sends a command, and gives the charger's own reply.
+pub(crate) async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'static>, Problem> {
     let Ask { to, by, body, waits } = ask;
     let (partition, account, within) = match to {
         To::Account(account) => (app.home(&account), account, Vec::new()),
@@ -207,7 +210,7 @@ async fn send(app: &App, asker: &Asker, ask: Ask) -> Result<Reply<'static>, Prob
     let to = TopicPartition { topic: Topic::LedgerCommands, partition };
     let key = Bytes::copy_from_slice(command.account.as_bytes());
     let reply = app.followed.expect_reply(correlation)?;
-    let record = Outbound { to, key, value: Bytes::from(value) };
+    let record = Outbound { to, key, value: Bytes::from(value), headers: Vec::new() };
     if let Err(problem) = app.appending.append(vec![record]).await {
         app.followed.forget_reply(correlation);
         return Err(problem);
@@ -315,7 +318,8 @@ pub(crate) async fn found(
     partition: Partition,
     number: EntryNumber,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    scan(app, move |shared| Ok(replay::find_entry(shared.log.as_ref(), partition, number)?)).await
+    scan(app, move |shared| Ok(ledger_log::find_entry(shared.log.as_ref(), partition, number)?))
+        .await
 }
 
 /// An entry, from its record.
@@ -342,6 +346,10 @@ const REFUSALS: &[(Reason, StatusCode, Option<&str>)] = &[
     (Reason::UnknownPlan, StatusCode::UNPROCESSABLE_ENTITY, Some("plan")),
     (Reason::PlanUnchanged, StatusCode::UNPROCESSABLE_ENTITY, Some("plan")),
     (Reason::NotACharge, StatusCode::UNPROCESSABLE_ENTITY, Some("entry")),
+    (Reason::AlreadyCorrected, StatusCode::CONFLICT, Some("entry")),
+    (Reason::NotQuarantined, StatusCode::CONFLICT, Some("entry")),
+    (Reason::CorrectionUnrated, StatusCode::UNPROCESSABLE_ENTITY, Some("entry")),
+    (Reason::IdentityConflict, StatusCode::CONFLICT, Some("entry")),
 ];
 
 /// What the ledger refused, with the status and the field that it is about.

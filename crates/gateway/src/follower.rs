@@ -44,9 +44,23 @@ pub(crate) struct Decided {
 /// The ways to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    Debit { entry: EntryNumber, credits: Credits },
-    Unrated { entry: EntryNumber, reason: Reason },
-    Quarantined { entry: EntryNumber, reason: Reason },
+    Debit {
+        entry: EntryNumber,
+        credits: Credits,
+    },
+    Unrated {
+        entry: EntryNumber,
+        reason: Reason,
+    },
+    Quarantined {
+        entry: EntryNumber,
+        reason: Reason,
+    },
+    /// It stands in another's place; the difference that this makes.
+    Corrected {
+        entry: EntryNumber,
+        change: Credits,
+    },
     Exception(ExceptionKind),
 }
 
@@ -55,12 +69,16 @@ impl Ending {
     pub(crate) fn of(entry: &Entry<'_>) -> Option<Self> {
         let number = entry.number;
         match &entry.body {
+            Body::Corrected(corrected) => {
+                Some(Self::Corrected { entry: number, change: corrected.change() })
+            }
             Body::Debit(debit) => Some(Self::Debit { entry: number, credits: debit.credits }),
             Body::Unrated(unrated) => Some(Self::Unrated { entry: number, reason: unrated.reason }),
             Body::Quarantined(held) => {
                 Some(Self::Quarantined { entry: number, reason: held.reason })
             }
-            Body::Grant(_)
+            Body::QuarantineDecided(_)
+            | Body::Grant(_)
             | Body::Adjustment(_)
             | Body::LotVoided(_)
             | Body::LotActivated(_)
@@ -89,6 +107,7 @@ impl Ending {
             Self::Debit { .. } => "debit",
             Self::Unrated { .. } => "unrated",
             Self::Quarantined { .. } => "quarantined",
+            Self::Corrected { .. } => "corrected",
             Self::Exception(kind) => kind.outcome().word(),
         }
     }

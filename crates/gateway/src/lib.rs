@@ -6,6 +6,7 @@
 //!   `ledger.commands`; the charger decides them, and its reply is the answer.
 //! - Waiting: one thread follows the ledger and the replies ([`follower`]); one thread appends for
 //!   all requests ([`appender`]).
+//! - On call: dead letters ([`letters`]), what waits, what is wrong.
 //! - Reading: sums and balances come from ClickHouse, each with how fresh it is; `explain` and
 //!   `verify` read the ledger itself.
 //! - Letting in: every request but a few open ones carries an API key, and each route stands in one
@@ -24,6 +25,7 @@ mod follower;
 mod form;
 mod freshness;
 mod items;
+mod letters;
 mod metrics;
 pub mod openapi;
 mod problem;

@@ -52,6 +52,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason.code(), reason.row().about)
     }
 
+    /// Its type and what it says, for an answer that lists several.
+    pub(crate) fn said(&self) -> (&str, &str) {
+        (&self.0.code, &self.0.detail)
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
@@ -92,8 +97,9 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The answer's status and body.
+    pub(crate) fn into_body(self) -> (StatusCode, Value) {
         let Said { status, code, detail, field, value, more } = *self.0;
         if status.is_server_error() {
             tracing::warn!(code = %code, detail = %detail, "request failed");
@@ -111,8 +117,15 @@ impl IntoResponse for Problem {
             }
         }
         body.extend(more);
+        (status, Value::Object(body))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, body) = self.into_body();
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, headers, Value::Object(body).to_string()).into_response()
+        (status, headers, body.to_string()).into_response()
     }
 }
 

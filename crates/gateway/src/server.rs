@@ -27,8 +27,9 @@ use crate::metrics::GatewayMetrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
-    accounts, balance, budgets, commands, events, explain, holds, ingest, keys, plans, price_list,
-    quote, rates, sql, status, usage, verify, webhooks,
+    accounts, balance, budgets, commands, dead_letters, doctor, events, explain, holds, ingest,
+    keys, plans, price_list, quarantine, quote, rates, raw_replay, replays, rerates, sources, sql,
+    status, unrated, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -113,6 +114,13 @@ impl Gateway {
             webhook_sender,
         });
         let (ask_to_end, asked) = watch::channel(false);
+        let (recovering, until) = (Arc::clone(&app), asked.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = replays::recover(recovering) => {}
+                () = until_asked(until) => {}
+            }
+        });
         let router = router(app);
         let mut servers = Vec::new();
         if let Some(tls) = tls {
@@ -188,8 +196,8 @@ pub fn route_table() -> Vec<RouteRow> {
 
 fn routes() -> Routes {
     use access::Action::{
-        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, PublishRates, Query,
-        Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
+        ChangeCredits, Explain, Export, Hold, ManageKeys, ManageWebhooks, Operate, PublishRates,
+        Query, Quote, ReadAccount, ReadFreshness, ReadPrices, ReadStatus, ReadUsage, ReadWebhooks,
         SendUsage, Verify,
     };
     Routes::default()
@@ -242,8 +250,31 @@ fn routes() -> Routes {
         .get("/v1/schema", Rule::of_no_account(Query), sql::schema)
         .get("/v1/export", Rule::judged(Export), sql::export)
         .get("/v1/status", Rule::of_all_accounts(ReadStatus), status::status)
+        .get("/v1/dead-letters", Rule::of_all_accounts(Operate), dead_letters::list)
+        .get("/v1/dead-letters/records", Rule::of_all_accounts(Operate), dead_letters::records)
+        .post("/v1/dead-letters/retry", Rule::of_all_accounts(Operate), dead_letters::retry)
+        .get("/v1/dead-letters/{letter}", Rule::of_all_accounts(Operate), dead_letters::show)
+        .get("/v1/entries/{entry}", Rule::judged(Explain), explain::by_entry::get)
+        .get("/v1/doctor", Rule::of_all_accounts(Operate), doctor::get)
+        .get("/v1/unrated", Rule::of_all_accounts(Operate), unrated::list)
+        .get("/v1/sources", Rule::of_all_accounts(Operate), sources::list)
         .get("/v1/freshness", Rule::of_no_account(ReadFreshness), status::freshness)
+        .get("/v1/replay/raw", Rule::of_all_accounts(Verify), raw_replay::get)
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
+        .post("/v1/rerates/plan", Rule::of_all_accounts(Operate), rerates::plan)
+        .post("/v1/rerates", Rule::of_all_accounts(Operate), rerates::apply)
+        .get("/v1/quarantine", Rule::of_all_accounts(Operate), quarantine::list)
+        .post("/v1/quarantine/{entry}/accept", Rule::of_all_accounts(Operate), quarantine::accept)
+        .post("/v1/quarantine/{entry}/reject", Rule::of_all_accounts(Operate), quarantine::reject)
+        .post("/v1/replays/plan", Rule::of_all_accounts(Operate), replays::plan)
+        .post("/v1/replays", Rule::of_all_accounts(Operate), replays::begin)
+        .get("/v1/replays", Rule::of_all_accounts(Operate), replays::current)
+        .get("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::show)
+        .post("/v1/replays/{id}/advance", Rule::of_all_accounts(Operate), replays::advance)
+        .post("/v1/replays/{id}/diff", Rule::of_all_accounts(Operate), replays::diff)
+        .post("/v1/replays/{id}/swap", Rule::of_all_accounts(Operate), replays::swap)
+        .post("/v1/replays/{id}/abort", Rule::of_all_accounts(Operate), replays::abort)
+        .delete("/v1/replays/{id}", Rule::of_all_accounts(Operate), replays::discard)
         .post("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::create)
         .get("/v1/keys", Rule::of_all_accounts(ManageKeys), keys::list)
         .post("/v1/keys/{id}/rotate", Rule::of_all_accounts(ManageKeys), keys::rotate)

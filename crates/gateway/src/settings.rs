@@ -20,8 +20,14 @@ pub struct GatewaySettings {
     pub partitions: u32,
     /// What `/v1/status` calls the log: `embedded` or `kafka`.
     pub log_name: &'static str,
+    /// No other gateway can be over the same log: what one before left in the middle has no owner.
+    pub alone: bool,
     /// Where the first operator key is written, when there is none yet. It has to be set then.
     pub operator_key_file: Option<PathBuf>,
+    /// Where this process keeps what it must not lose, and its state: `/v1/doctor` looks at the
+    /// disks and the permissions there.
+    pub data_folder: Option<PathBuf>,
+    pub state_folder: Option<PathBuf>,
     /// Whether webhooks may be at private and local addresses: on one's own machine.
     pub allow_private_webhooks: bool,
     /// The same API over TLS, beside the plain listener.
@@ -41,7 +47,10 @@ impl GatewaySettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             partitions,
             log_name: "embedded",
+            alone: false,
             operator_key_file: None,
+            data_folder: None,
+            state_folder: None,
             tls: None,
             allow_private_webhooks: false,
             command_patience: Duration::from_secs(15),

@@ -18,6 +18,20 @@ pub(crate) fn read(
     records_max: i64,
     visit: &mut dyn FnMut(&Record<'_>),
 ) -> Result<bool, LogError> {
+    read_while(log, at, from, records_max, &mut |record| {
+        visit(record);
+        true
+    })
+}
+
+/// The same, until `visit` has what it wants and returns false.
+pub(crate) fn read_while(
+    log: &dyn EventLog,
+    at: TopicPartition,
+    from: Offset,
+    records_max: i64,
+    visit: &mut dyn FnMut(&Record<'_>) -> bool,
+) -> Result<bool, LogError> {
     let bounds = log.bounds(at)?;
     let from = from.max(bounds.start).min(bounds.stable_end);
     let to = Offset(from.0.saturating_add(records_max)).min(bounds.stable_end);
@@ -25,11 +39,11 @@ pub(crate) fn read(
         return Ok(from >= bounds.stable_end);
     }
     let mut reader = log.reader(&[(at, from)])?;
-    let mut empty_polls = 0;
-    while reader.position(at) < to {
+    let (mut empty_polls, mut wants_more) = (0, true);
+    while wants_more && reader.position(at) < to {
         let count = reader.poll(RECORDS_PER_POLL, POLL_WAIT, &mut |record| {
-            if record.offset < to {
-                visit(&record);
+            if wants_more && record.offset < to {
+                wants_more = visit(&record);
             }
         })?;
         empty_polls = if count == 0 { empty_polls + 1 } else { 0 };
@@ -37,7 +51,7 @@ pub(crate) fn read(
             return Err(LogError::Unavailable(format!("reading {at} made no way")));
         }
     }
-    Ok(to == bounds.stable_end)
+    Ok(wants_more && to == bounds.stable_end)
 }
 
 /// The record at an offset, if there is one.

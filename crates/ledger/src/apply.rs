@@ -5,8 +5,9 @@ mod lots;
 mod plans;
 
 use domain::{ContentHash, Credits, EntryNumber, IdentityKey, LotId, Sequence};
+use smallvec::{SmallVec, smallvec};
 
-use crate::entry::BudgetUses;
+use crate::entry::{BudgetUses, Corrected, Corrector};
 use crate::{Account, Body, Entry, HoldId, Lot};
 use lots::{lose, open, put_back, repay, repay_all, take_all, with_lot};
 
@@ -45,9 +46,17 @@ pub struct Remember {
     pub entry: EntryNumber,
 }
 
-/// The identity of a reversal: an entry is reversed once, whoever asks.
-pub fn reversal_id(entry: EntryNumber) -> String {
+/// What an entry makes known; nearly always at most one.
+pub type Remembered = SmallVec<[Remember; 1]>;
+
+/// The identity of what corrects an entry: a charge is reversed or replaced once, whoever asks.
+pub fn correction_id(entry: EntryNumber) -> String {
     format!("reverse {entry}")
+}
+
+/// The identity of the decision about an entry that held a record back: it is made once.
+pub fn decision_id(entry: EntryNumber) -> String {
+    format!("decide {entry}")
 }
 
 /// What commands to a hold are unique within.
@@ -56,9 +65,27 @@ pub fn hold_scope(hold: HoldId) -> String {
 }
 
 impl Entry<'_> {
-    /// The identity that this entry takes. A charge that settles earlier unrated usage takes none:
-    /// the unrated entry did.
-    pub fn remember(&self) -> Option<Remember> {
+    /// The identities that this entry takes. A charge that settles earlier unrated usage does not take
+    /// its event's, which the unrated entry did: it stands in that one's place.
+    pub fn remember(&self) -> Remembered {
+        let Body::Corrected(corrected) = &self.body else {
+            return self.remember_one().into_iter().collect();
+        };
+        let scope = correction_id(corrected.corrects);
+        let key = IdentityKey::of_command(&self.account, &scope);
+        let entry = self.number;
+        match &corrected.by {
+            Corrector::ByHand(by) => smallvec![Remember { key, content: by.content, entry }],
+            Corrector::Producer { id, content, .. } => {
+                let source = &corrected.before.event.source;
+                let event = IdentityKey::new(&self.account, source, id);
+                let content = *content;
+                smallvec![Remember { key, content, entry }, Remember { key: event, content, entry }]
+            }
+        }
+    }
+
+    fn remember_one(&self) -> Option<Remember> {
         let event = |event: &domain::UsageEvent<'_>| {
             IdentityKey::new(&event.account, &event.source, &event.id)
         };
@@ -69,8 +96,13 @@ impl Entry<'_> {
             (IdentityKey::of_command(&hold_scope(hold), &by.command), by.content)
         };
         let (key, content) = match &self.body {
-            Body::Debit(debit) if debit.resolves.is_some() => return None,
-            Body::Debit(debit) => (event(&debit.event), debit.content),
+            Body::Debit(debit) => match debit.resolves {
+                None => (event(&debit.event), debit.content),
+                Some(unrated) => {
+                    let standing = correction_id(unrated);
+                    (IdentityKey::of_command(&self.account, &standing), debit.content)
+                }
+            },
             Body::Unrated(unrated) => (event(&unrated.event), unrated.content),
             Body::Grant(grant) => of_account(&grant.by),
             Body::Adjustment(adjustment) => of_account(&adjustment.by),
@@ -87,10 +119,15 @@ impl Entry<'_> {
             Body::NoticesSet(set) => of_account(&set.by),
             Body::Refunded(refunded) => of_account(&refunded.by),
             Body::Reversed(reversed) => (
-                IdentityKey::of_command(&self.account, &reversal_id(reversed.reverses)),
+                IdentityKey::of_command(&self.account, &correction_id(reversed.reverses)),
                 reversed.by.content,
             ),
+            Body::QuarantineDecided(decided) => (
+                IdentityKey::of_command(&self.account, &decision_id(decided.held)),
+                decided.by.content,
+            ),
             Body::Quarantined(_)
+            | Body::Corrected(_)
             | Body::LotActivated(_)
             | Body::LotInGrace(_)
             | Body::LotExpired(_)
@@ -145,7 +182,10 @@ fn change(account: &mut Account, entry: &Entry<'_>) -> Result<(), Missing> {
             }
             count(account, &debit.budgets)
         }
-        Body::Unrated(_) | Body::Quarantined(_) | Body::HoldRefused(_) => Ok(()),
+        Body::Unrated(_)
+        | Body::Quarantined(_)
+        | Body::HoldRefused(_)
+        | Body::QuarantineDecided(_) => Ok(()),
         Body::Grant(grant) => {
             open(account, Lot::of_grant(entry.sequence, grant));
             grant.repays.iter().try_for_each(|draw| repay(account, draw))
@@ -197,7 +237,23 @@ fn change(account: &mut Account, entry: &Entry<'_>) -> Result<(), Missing> {
             }
             count(account, &reversed.budgets)
         }
+        Body::Corrected(corrected) => correct(account, entry, corrected),
     }
+}
+
+fn correct(
+    account: &mut Account,
+    entry: &Entry<'_>,
+    corrected: &Corrected<'_>,
+) -> Result<(), Missing> {
+    corrected.returns.iter().try_for_each(|back| put_back(account, back))?;
+    account.overage -= corrected.forgiven;
+    if corrected.lot.is_positive() {
+        open(account, Lot::promotional(entry.sequence, corrected.lot, entry.recorded_at));
+    }
+    account.overage += corrected.overage;
+    take_all(account, &corrected.draws)?;
+    count(account, &corrected.budgets)
 }
 
 /// Budgets take what an entry says they have used.

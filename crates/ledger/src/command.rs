@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use domain::{Credits, Currency, EntryNumber, LotId, Money, Text, Timestamp};
+use domain::{
+    CatalogueId, Credits, Currency, EntryNumber, LotId, Money, Offset, RateLine, Text, Timestamp,
+};
 
 use crate::{BudgetTerms, Category, HoldId, Scope, TopUp};
 
@@ -83,9 +85,63 @@ pub enum CommandBody<'a> {
         /// The ledger's own record of the entry.
         record: Cow<'a, [u8]>,
     },
+    /// Prices a charge anew, under the catalogue as it was at an offset.
+    Rerate(Box<Rerate<'a>>),
+    /// Lets a record in that was held back, or leaves it out for good.
+    DecideQuarantined {
+        entry: EntryNumber,
+        /// The ledger's own record of the entry.
+        record: Cow<'a, [u8]>,
+        accept: bool,
+    },
+}
+
+/// What a charge comes to under other prices. Whoever asks has priced it; the ledger holds it to the
+/// usage that it is for, and `verify` prices it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rerate<'a> {
+    /// The entry that stands for the charge now.
+    pub entry: EntryNumber,
+    /// The ledger's own record of it.
+    pub record: Cow<'a, [u8]>,
+    pub rate_card: CatalogueId,
+    /// The catalogue that it was priced under: the next offset after the last version in it.
+    pub catalogue: Offset,
+    /// One per item.
+    pub lines: Vec<RateLine>,
+    pub credits: Credits,
+    pub residual: Credits,
 }
 
 impl CommandBody<'_> {
+    /// The entry that the command is about, with the ledger's record of it, when it is about one.
+    pub fn about(&self) -> Option<(EntryNumber, &[u8])> {
+        match self {
+            Self::Reverse { entry, record } | Self::DecideQuarantined { entry, record, .. } => {
+                Some((*entry, record))
+            }
+            Self::Rerate(rerate) => Some((rerate.entry, &rerate.record)),
+            Self::Grant(_)
+            | Self::Adjust { .. }
+            | Self::Void { .. }
+            | Self::Reserve(_)
+            | Self::Capture { .. }
+            | Self::Extend { .. }
+            | Self::Settle { .. }
+            | Self::Release { .. }
+            | Self::AssignPlan { .. }
+            | Self::SetBudget(_)
+            | Self::RemoveBudget { .. }
+            | Self::SetNotices { .. }
+            | Self::Refund { .. } => None,
+        }
+    }
+
+    /// Whether it decides about a record that was held back.
+    pub fn decides_quarantined(&self) -> bool {
+        matches!(self, Self::DecideQuarantined { .. })
+    }
+
     /// The hold that the command is to, when it is to one.
     pub fn hold(&self) -> Option<HoldId> {
         match self {
@@ -102,7 +158,9 @@ impl CommandBody<'_> {
             | Self::RemoveBudget { .. }
             | Self::SetNotices { .. }
             | Self::Refund { .. }
-            | Self::Reverse { .. } => None,
+            | Self::Reverse { .. }
+            | Self::Rerate(_)
+            | Self::DecideQuarantined { .. } => None,
         }
     }
 }

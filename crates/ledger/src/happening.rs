@@ -148,7 +148,9 @@ pub(crate) fn happenings<'a>(
         | Body::BudgetRemoved(_)
         | Body::NoticesSet(_)
         | Body::Refunded(_)
-        | Body::Reversed(_) => {}
+        | Body::Reversed(_)
+        | Body::Corrected(_)
+        | Body::QuarantineDecided(_) => {}
     }
     budget_thresholds(before, after, &mut found);
     balance_marks(before.balance.available(), after, &mut found);

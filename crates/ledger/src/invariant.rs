@@ -3,7 +3,7 @@
 
 use domain::{Credits, Money};
 
-use crate::{Account, Body, Entry, Hold, LotState, Unit, postings};
+use crate::{Account, Body, Debit, Entry, Hold, LotState, Unit, postings};
 
 /// A broken invariant, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,11 +79,29 @@ pub fn lots_conserve(name: &str, account: &Account) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Invariant 7: the lines of a debit sum to it, and so do its draws and overage.
-pub fn debit_adds_up(entry: &Entry<'_>) -> Result<(), Broken> {
-    let Body::Debit(debit) = &entry.body else {
+/// Invariant 7: the lines of a charge sum to it, and so do its draws and overage; and what a correction
+/// moves is the difference between the charge as it stood and as it stands.
+pub fn charge_adds_up(entry: &Entry<'_>) -> Result<(), Broken> {
+    if let Body::Debit(debit) = &entry.body {
+        return debit_adds_up(entry, debit);
+    }
+    let Body::Corrected(corrected) = &entry.body else {
         return Ok(());
     };
+    for debit in [Some(&corrected.before), corrected.now.as_ref()].into_iter().flatten() {
+        debit_adds_up(entry, debit)?;
+    }
+    let drawn: Credits = corrected.draws.iter().map(|draw| draw.credits).sum();
+    let back: Credits = corrected.returns.iter().map(|back| back.credits).sum();
+    let moved = drawn + corrected.overage - back - corrected.forgiven - corrected.lot;
+    if moved != corrected.change() {
+        let (account, sequence) = (&entry.account, entry.sequence);
+        return broken(7, format!("{account}#{sequence}: what it moves is not the difference"));
+    }
+    Ok(())
+}
+
+fn debit_adds_up(entry: &Entry<'_>, debit: &Debit<'_>) -> Result<(), Broken> {
     let lines: Credits = debit.lines.iter().map(|line| line.credits).sum();
     let drawn: Credits = debit.paying().map(|draw| draw.credits).sum();
     let revenue_below_zero = debit.paying().any(|draw| draw.revenue < Money::ZERO);

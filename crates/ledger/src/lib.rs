@@ -23,17 +23,19 @@ mod state;
 mod workbook;
 
 pub use account::{Account, Category, EXPIRY_NOTICE_MICROS, Lot, LotState};
-pub use apply::{ApplyError, Missing, Remember, apply, hold_scope, reversal_id};
+pub use apply::{
+    ApplyError, Missing, Remember, Remembered, apply, correction_id, decision_id, hold_scope,
+};
 pub use budget::{Budget, BudgetScope, BudgetTerms, Thresholds};
-pub use command::{Command, CommandBody, GrantTerms, Reserve, Want, When};
+pub use command::{Command, CommandBody, GrantTerms, Rerate, Reserve, Want, When};
 pub use draw::recognised;
 pub use entry::{
     Adjustment, Balance, Billed, Body, BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, ByHand,
-    CatalogueAdopted, Cause, Debit, Draw, Draws, Entry, Freed, Grant, HoldAfter, HoldCaptured,
-    HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved, HoldUse, Limit, Lost,
-    LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet, PlanAssigned, PlanGrant,
-    PlanRenewed, PlanScheduled, Quarantined, Refunded, Return, ReturnTo, Reversed, RolledOver,
-    Unrated,
+    CatalogueAdopted, Cause, Corrected, Corrector, Debit, Draw, Draws, Entry, Freed, Grant,
+    HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
+    HoldUse, Limit, Lost, LotActivated, LotClosed, LotExpiring, LotInGrace, NoticesSet,
+    PlanAssigned, PlanGrant, PlanRenewed, PlanScheduled, QuarantineDecided, Quarantined, Refunded,
+    Return, ReturnTo, Reversed, RolledOver, StandingCharge, Unrated,
 };
 pub use happening::{AccountEvent, HAPPENINGS, Happening};
 pub use hold::{Earmark, Earmarks, Hold, HoldId, HoldName, NotAHoldName, Scope};

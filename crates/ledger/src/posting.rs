@@ -157,8 +157,18 @@ pub fn postings(entry: &Entry<'_>) -> Postings {
             book.credits(own_lot, reversed.lot);
             book.vendor_cost(-reversed.debit.vendor_cost());
         }
+        Body::Corrected(corrected) => {
+            book.credits(PostingAccount::Consumed, corrected.change());
+            book.put_back(&corrected.returns);
+            book.credits(PostingAccount::Overage, corrected.forgiven);
+            book.credits(own_lot, corrected.lot);
+            book.spend(&corrected.draws, corrected.overage);
+            let now = corrected.now.as_ref().map_or(Money::ZERO, Debit::vendor_cost);
+            book.vendor_cost(now - corrected.before.vendor_cost());
+        }
         Body::Unrated(_)
         | Body::Quarantined(_)
+        | Body::QuarantineDecided(_)
         | Body::LotInGrace(_)
         | Body::LotExpiring(_)
         | Body::HoldReserved(_)

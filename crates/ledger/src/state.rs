@@ -183,6 +183,10 @@ impl PartitionState {
                 let returns = &reversed.returns;
                 returns.iter().for_each(|back| self.time_lot(&entry.account, back.lot));
             }
+            Body::Corrected(corrected) => {
+                let returns = &corrected.returns;
+                returns.iter().for_each(|back| self.time_lot(&entry.account, back.lot));
+            }
             // An adjustment's lot never expires.
             Body::Quarantined(_)
             | Body::Adjustment(_)
@@ -194,7 +198,8 @@ impl PartitionState {
             | Body::BudgetSet(_)
             | Body::BudgetRemoved(_)
             | Body::NoticesSet(_)
-            | Body::Refunded(_) => {}
+            | Body::Refunded(_)
+            | Body::QuarantineDecided(_) => {}
         }
         Ok(events)
     }

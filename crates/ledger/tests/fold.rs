@@ -89,7 +89,7 @@ impl World {
 
     fn take(&mut self, entry: Entry<'static>) {
         invariant::postings_balance(&entry).unwrap();
-        invariant::debit_adds_up(&entry).unwrap();
+        invariant::charge_adds_up(&entry).unwrap();
         self.state.apply(&entry).unwrap();
         invariant::lots_conserve(&entry.account, self.state.account(&entry.account)).unwrap();
         assert_eq!(self.state.account(&entry.account).balance(), entry.after);

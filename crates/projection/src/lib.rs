@@ -10,5 +10,6 @@ pub mod tables;
 
 pub use names::Names;
 pub use rows::{
-    Block, DeadLetterRows, FreshnessMark, InputMark, LedgerBatch, Place, entry_id, mark_blocks,
+    Block, DeadLetterRows, DecodedBatch, FreshnessMark, InputMark, LedgerBatch, Place, entry_id,
+    mark_blocks,
 };

@@ -16,13 +16,15 @@ mod exceptions;
 mod holds;
 mod ledger;
 mod plans;
+mod replays;
 mod usage;
 
 pub use credits::{ACCOUNT_BALANCES, LOT_GRANTS, LOT_MOVEMENTS};
-pub use exceptions::{DEAD_LETTERS, QUARANTINE_STEPS, UNRATED_STEPS};
+pub use exceptions::{DEAD_LETTER_RETRIES, DEAD_LETTERS, QUARANTINE_STEPS, UNRATED_STEPS};
 pub use holds::{HOLD_REFUSALS, HOLD_STEPS};
 pub use ledger::{FRESHNESS_MARKS, INPUT_MARKS, LEDGER_ENTRIES, SEALS};
 pub use plans::{BUDGET_STEPS, PLAN_CHANGES};
+pub use replays::REPLAY_STEPS;
 pub use usage::{DELTAS, MEASURES, USAGE_DAILY, USAGE_DAILY_BY_USER, USAGE_HOURLY, USAGE_LINES};
 
 /// A column's type: what ClickHouse stores, and so which bytes RowBinary wants.
@@ -149,7 +151,7 @@ impl Table {
 
 /// Every table that is filled by inserts. `ledger_entries` is inserted last of a batch, then the
 /// marks.
-pub const TABLES: [&Table; 18] = [
+pub const TABLES: [&Table; 20] = [
     &USAGE_LINES,
     &USAGE_HOURLY,
     &USAGE_DAILY,
@@ -163,12 +165,19 @@ pub const TABLES: [&Table; 18] = [
     &BUDGET_STEPS,
     &UNRATED_STEPS,
     &DEAD_LETTERS,
+    &DEAD_LETTER_RETRIES,
     &QUARANTINE_STEPS,
     &SEALS,
     &LEDGER_ENTRIES,
     &FRESHNESS_MARKS,
     &INPUT_MARKS,
+    &REPLAY_STEPS,
 ];
+
+/// The tables that the ledger alone makes, in the order of [`TABLES`]: what can be rebuilt from it.
+pub fn of_the_ledger() -> impl Iterator<Item = &'static Table> {
+    TABLES.into_iter().filter(|table| table.position == Some(LEDGER_POSITION))
+}
 
 /// The table of a name.
 pub fn table(name: &str) -> Option<&'static Table> {
@@ -230,8 +239,12 @@ mod tests {
                     assert_eq!(partition.column_type, ColumnType::UInt32, "{}", table.name);
                     assert!(table.column(position.offset).is_some(), "{}", table.name);
                 }
-                // A mark that is written twice says the same twice.
-                None => assert!(table.name.ends_with("_marks"), "{}", table.name),
+                // A mark that is written twice says the same twice; a step is not the ledger's.
+                None => assert!(
+                    table.name.ends_with("_marks") || table.name == REPLAY_STEPS.name,
+                    "{}",
+                    table.name
+                ),
             }
         }
     }

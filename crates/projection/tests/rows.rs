@@ -108,7 +108,8 @@ proptest! {
     #[test]
     fn a_dead_letter_keeps_its_bytes(letter in arbitrary::dead_letter()) {
         let mut rows = DeadLetterRows::default();
-        rows.letter(place(5), Timestamp::from_seconds(9), b"key", &letter);
+        let record = wire::LetterRecord::Letter(letter.clone());
+        rows.record(place(5), Timestamp::from_seconds(9), b"key", &record);
         let blocks = rows.finish();
         let block = &blocks[0];
         let read = read_rows(block.table.columns, &block.bytes).unwrap();
@@ -118,6 +119,33 @@ proptest! {
             other => panic!("{other:?}"),
         };
         prop_assert_eq!(bytes.as_slice(), letter.record.as_ref());
+    }
+}
+
+#[test]
+fn a_retry_names_its_letter_and_where_its_bytes_went() {
+    let mut rows = DeadLetterRows::default();
+    let retry = wire::DeadLetterRetry {
+        letter: Offset(3),
+        partition: Partition(1),
+        offset: Offset(40),
+        retried_at: Timestamp::from_seconds(7),
+        actor: "ada".into(),
+    };
+    let record = wire::LetterRecord::Retry(retry);
+    rows.record(place(5), Timestamp::from_seconds(9), b"", &record);
+    let blocks = rows.finish();
+    assert_eq!(blocks.len(), 1);
+    let block = &blocks[0];
+    assert_eq!(block.table.name, "dead_letter_retries");
+    let read = read_rows(block.table.columns, &block.bytes).unwrap();
+    for (name, expected) in [
+        ("letter_offset", Value::Signed(3)),
+        ("retry_offset", Value::Signed(5)),
+        ("raw_partition", Value::Unsigned(1)),
+        ("raw_offset", Value::Signed(40)),
+    ] {
+        assert_eq!(column(block.table, &read[0], name), expected, "{name}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The projector's metrics; a test pins the names.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -17,6 +17,8 @@ pub struct ProjectorMetrics {
     pub retries: IntCounterVec,
     pub lag_records: IntGaugeVec,
     pub lag_milliseconds: IntGaugeVec,
+    /// How long a wish to pause has been in force; 0 when there is none.
+    pub paused_seconds: IntGauge,
 }
 
 impl ProjectorMetrics {
@@ -60,6 +62,13 @@ impl ProjectorMetrics {
                 "tally_projector_lag_milliseconds",
                 "how far the tables are behind the clock while records wait",
             )?,
+            paused_seconds: register(
+                registry,
+                IntGauge::new(
+                    "tally_projector_paused_seconds",
+                    "how long it has been asked to stand still for an exchange of tables; 0 when not",
+                )?,
+            )?,
         })
     }
 }
@@ -93,6 +102,7 @@ mod tests {
                 "tally_projector_insert_seconds",
                 "tally_projector_lag_milliseconds",
                 "tally_projector_lag_records",
+                "tally_projector_paused_seconds",
                 "tally_projector_retries_total",
                 "tally_projector_rows_total",
             ]

@@ -1,23 +1,26 @@
 //! The projector's loop: one thread owns the member, and writes the due batches of all its
 //! partitions in rounds.
 
+mod pause;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use catalog::{CatalogueError, Follower};
 use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, Member, MemberSpec, Position};
 use futures_util::future::join_all;
+use pause::Pausing;
 use projection::{
-    Block, DeadLetterRows, FreshnessMark, InputMark, LedgerBatch, Names, Place, mark_blocks, tables,
+    Block, DeadLetterRows, DecodedBatch, FreshnessMark, InputMark, Names, Place, mark_blocks,
+    tables,
 };
 use sabotage::{Break, Point};
 use tokio::runtime::Runtime;
 use warehouse::{Batch, InsertOutcome, WarehouseError};
-use wire::{LedgerRecord, RecordError};
+use wire::RecordError;
 
 use crate::metrics::ProjectorMetrics;
 use crate::sink::Sink;
@@ -29,8 +32,11 @@ const CATALOGUE_PATIENCE: Duration = Duration::from_secs(60);
 const RETRY_WAIT_MIN: Duration = Duration::from_millis(100);
 const RETRY_WAIT_MAX: Duration = Duration::from_secs(2);
 const REJOIN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Part of every token: raise it when the rows of a batch change.
-const SCHEMA_VERSION: u32 = 1;
+/// Ends every token; the number rises when the rows of a batch change.
+const TOKENS: &str = "v1";
+/// An insert is sent without a look only so long after its batch was planned: whoever was stopped
+/// meanwhile may have been replaced, and the tables exchanged.
+const PLAN_FRESH: Duration = Duration::from_secs(5);
 /// A record that is committed now may carry a time this much behind our clock.
 const CLOCK_MARGIN_MICROS: i64 = 1_000_000;
 
@@ -81,7 +87,10 @@ pub enum ProjectorError {
     Refused { token: String, why: WarehouseError },
     #[error(
         "{at}: the position of the last batch was lost, and table {table} is ahead of \
-         ledger_entries: the batch was not finished. Rebuild the projection into an empty database"
+         ledger_entries: the batch was not finished, and cannot be told from the next. Nothing is \
+         lost: everything is in the ledger. Give the projector an empty database and start again: \
+         `TALLY_CLICKHOUSE_DATABASE=tally_2 tally up` (or `tally run projector`); it fills it from \
+         the ledger's start, and `tally verify` then proves it"
     )]
     PositionLost { at: TopicPartition, table: &'static str },
     #[error("the runtime cannot start: {0}")]
@@ -181,6 +190,7 @@ impl<S: Sink> Projector<S> {
             streams: BTreeMap::new(),
             started: Instant::now(),
             marked: Duration::ZERO,
+            pausing: Pausing::default(),
         };
         while !stop.load(Ordering::Relaxed) {
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
@@ -198,6 +208,8 @@ struct Planned {
     batches: Vec<Batch>,
     /// It may have been sent before.
     again: bool,
+    /// When its planned end was committed.
+    since: Instant,
     marks: Option<Marks>,
 }
 
@@ -212,6 +224,7 @@ struct Session<'p, S> {
     started: Instant,
     /// When idle partitions last said that they are fresh.
     marked: Duration,
+    pausing: Pausing,
 }
 
 impl<S: Sink> Session<'_, S> {
@@ -229,7 +242,9 @@ impl<S: Sink> Session<'_, S> {
         for assignment in polled.assignments {
             self.assign(assignment)?;
         }
+        self.look_for_pauses()?;
         self.write_due(polled.records == 0)?;
+        self.confirm_pauses()?;
         let now = self.started.elapsed();
         if now.saturating_sub(self.marked) >= self.projector.settings.mark_every {
             self.marked = now;
@@ -241,6 +256,7 @@ impl<S: Sink> Session<'_, S> {
     fn assign(&mut self, assignment: Assignment) -> Result<(), ProjectorError> {
         match assignment {
             Assignment::Gained(partitions) => {
+                self.pausing.look_again();
                 partitions.into_iter().try_for_each(|partition| self.take_over(partition))
             }
             Assignment::Revoked(partitions) | Assignment::Lost(partitions) => {
@@ -275,7 +291,10 @@ impl<S: Sink> Session<'_, S> {
             Ok(offsets.get(&at.partition).copied())
         };
         if at.topic == Topic::DeadLetters {
-            return Ok(reached(&tables::DEAD_LETTERS)?.map_or(Offset::ZERO, Offset::next));
+            // Each of its records is a row of one of the two.
+            let letters =
+                reached(&tables::DEAD_LETTERS)?.max(reached(&tables::DEAD_LETTER_RETRIES)?);
+            return Ok(letters.map_or(Offset::ZERO, Offset::next));
         }
         let entries = reached(&tables::LEDGER_ENTRIES)?.unwrap_or(Offset(-1));
         let mut next = entries.next();
@@ -310,7 +329,9 @@ impl<S: Sink> Session<'_, S> {
         let mut due = Vec::new();
         let mut positions = Vec::new();
         for stream in self.streams.values_mut() {
-            let Some(to) = stream.due(&limits, now) else { continue };
+            let Some(to) = stream.due(&limits, now).filter(|_| self.pausing.allows(stream)) else {
+                continue;
+            };
             let (from, again) = (stream.from, stream.planned_end.is_some());
             positions.push(Position { at: stream.at, next: from, metadata: Stream::metadata(to) });
             due.push((stream.at, from, to, again, stream.cut(to, now)));
@@ -320,9 +341,13 @@ impl<S: Sink> Session<'_, S> {
         }
         self.commit(&positions)?;
         sabotage::pass(Point::Planned);
+        let since = Instant::now();
         let mut planned = Vec::new();
         for (at, from, to, again, records) in due {
-            planned.push(self.plan(at, (from, to), again, &records)?);
+            let (blocks, marks) = self.blocks(at, to, &records)?;
+            let batch = |block| Batch::of(block, at.partition, (from, to), TOKENS);
+            let batches = blocks.into_iter().map(batch).collect();
+            planned.push(Planned { batches, again, since, marks });
         }
         let started = Instant::now();
         self.store(&planned)?;
@@ -347,19 +372,16 @@ impl<S: Sink> Session<'_, S> {
         }
     }
 
-    fn plan(
+    fn blocks(
         &mut self,
         at: TopicPartition,
-        (from, to): (Offset, Offset),
-        again: bool,
+        to: Offset,
         records: &[Waiting],
-    ) -> Result<Planned, ProjectorError> {
-        let (blocks, marks) = match at.topic {
-            Topic::LedgerEntries => self.ledger_blocks(at, to, records)?,
-            _ => (letter_blocks(at, records)?, None),
-        };
-        let batches = blocks.into_iter().map(|block| batch(at, (from, to), block)).collect();
-        Ok(Planned { batches, again, marks })
+    ) -> Result<(Vec<Block>, Option<Marks>), ProjectorError> {
+        match at.topic {
+            Topic::LedgerEntries => self.ledger_blocks(at, to, records),
+            _ => Ok((letter_blocks(at, records)?, None)),
+        }
     }
 
     fn ledger_blocks(
@@ -368,30 +390,21 @@ impl<S: Sink> Session<'_, S> {
         to: Offset,
         records: &[Waiting],
     ) -> Result<(Vec<Block>, Option<Marks>), ProjectorError> {
-        let mut decoded = Vec::with_capacity(records.len());
-        for waiting in records {
-            let record = wire::decode_ledger(&waiting.value)
-                .map_err(|why| ProjectorError::Record { at, offset: waiting.offset, why })?;
-            if let LedgerRecord::Adopted(adopted) = &record {
-                self.follow_to(adopted.next)?;
-            }
-            decoded.push((waiting, record));
+        let values = records.iter().map(|waiting| (waiting.offset, &*waiting.value));
+        let decoded = DecodedBatch::of(at.partition, values)
+            .map_err(|(offset, why)| ProjectorError::Record { at, offset, why })?;
+        if let Some(next) = decoded.catalogue_needed() {
+            self.follow_to(next)?;
         }
-        let names = Names::new(&self.follower.prices().catalogue);
-        let mut batch = LedgerBatch::default();
-        let mut marks = None;
-        for (waiting, record) in &decoded {
-            let place = Place { partition: at.partition, offset: waiting.offset };
-            batch.record(place, record, &names);
-            if let LedgerRecord::Seal(seal) = record {
-                marks = Some((waiting.appended_at, seal));
-            }
-        }
-        let marks = match marks {
+        let blocks = decoded.blocks(&Names::new(&self.follower.prices().catalogue));
+        let sealed = decoded.last_seal().and_then(|(index, seal)| {
+            records.get(index).map(|waiting| (waiting.appended_at, seal))
+        });
+        let marks = match sealed {
             Some((sealed_at, seal)) => Some(self.marks(at, to, sealed_at, seal)?),
             None => None,
         };
-        Ok((batch.finish(), marks))
+        Ok((blocks, marks))
     }
 
     /// Names come from the catalogue, which must be as new as the entries.
@@ -467,18 +480,19 @@ impl<S: Sink> Session<'_, S> {
 
     async fn store_one(&self, planned: &Planned) -> Result<(), ProjectorError> {
         let Some((last, first)) = planned.batches.split_last() else { return Ok(()) };
-        let all = join_all(first.iter().map(|batch| self.store_batch(batch, planned.again))).await;
+        let all = join_all(first.iter().map(|batch| self.store_batch(batch, planned))).await;
         all.into_iter().collect::<Result<(), _>>()?;
         sabotage::pass(Point::LastTableLeft);
-        self.store_batch(last, planned.again).await
+        self.store_batch(last, planned).await
     }
 
     /// Until it is stored: an outcome that is not known is no failure.
-    async fn store_batch(&self, batch: &Batch, again: bool) -> Result<(), ProjectorError> {
+    async fn store_batch(&self, batch: &Batch, planned: &Planned) -> Result<(), ProjectorError> {
         let sink = &self.projector.sink;
         let retries = &self.projector.metrics.retries;
+        let look_first = planned.again || planned.since.elapsed() > PLAN_FRESH;
         let mut outcome =
-            if again { sink.insert_again(batch).await } else { sink.insert(batch).await };
+            if look_first { sink.insert_again(batch).await } else { sink.insert(batch).await };
         let mut wait = RETRY_WAIT_MIN;
         loop {
             let (why, error) = match outcome {
@@ -508,9 +522,8 @@ impl<S: Sink> Session<'_, S> {
     /// Marks are about the moment: one that is lost is not sent again.
     fn store_marks(&self, freshness: &[FreshnessMark], inputs: &[InputMark]) {
         for block in mark_blocks(freshness, inputs) {
-            let at = TopicPartition { topic: Topic::LedgerEntries, partition: Partition(0) };
-            let now = (self.projector.now)().micros();
-            let batch = batch(at, (Offset(now), Offset(now)), block);
+            let now = Offset((self.projector.now)().micros());
+            let batch = Batch::of(block, Partition(0), (now, now), TOKENS);
             let outcome = self.runtime.block_on(self.projector.sink.insert(&batch));
             if outcome != InsertOutcome::Stored {
                 tracing::debug!(?outcome, "mark not stored");
@@ -561,22 +574,10 @@ impl<S: Sink> Session<'_, S> {
 fn letter_blocks(at: TopicPartition, records: &[Waiting]) -> Result<Vec<Block>, ProjectorError> {
     let mut rows = DeadLetterRows::default();
     for waiting in records {
-        let letter = wire::decode_dead_letter(&waiting.value)
+        let record = wire::decode_letter_record(&waiting.value)
             .map_err(|why| ProjectorError::Record { at, offset: waiting.offset, why })?;
         let place = Place { partition: at.partition, offset: waiting.offset };
-        rows.letter(place, waiting.appended_at, &waiting.key, &letter);
+        rows.record(place, waiting.appended_at, &waiting.key, &record);
     }
     Ok(rows.finish())
-}
-
-fn batch(at: TopicPartition, (from, to): (Offset, Offset), block: Block) -> Batch {
-    let Block { table, rows, bytes } = block;
-    Batch {
-        table,
-        rows: Bytes::from(bytes),
-        row_count: rows,
-        partition: at.partition,
-        from,
-        token: format!("{}/{}/{from}-{to}/v{SCHEMA_VERSION}", table.name, at.partition),
-    }
 }

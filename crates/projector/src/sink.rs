@@ -5,7 +5,7 @@ use std::future::Future;
 
 use domain::{Offset, Partition};
 use projection::tables::Table;
-use warehouse::{Batch, InsertOutcome, Warehouse, WarehouseError};
+use warehouse::{Batch, InsertOutcome, Pause, Warehouse, WarehouseError};
 
 /// Takes batches, each once.
 pub trait Sink: Send {
@@ -20,6 +20,17 @@ pub trait Sink: Send {
         &self,
         table: &Table,
     ) -> impl Future<Output = Result<BTreeMap<Partition, Offset>, WarehouseError>>;
+
+    /// The wishes that nothing be written, which were not withdrawn.
+    fn pauses(&self) -> impl Future<Output = Result<Vec<Pause>, WarehouseError>>;
+
+    /// Says that of these partitions nothing is written from these offsets on.
+    fn confirm_pause(
+        &self,
+        pause: &Pause,
+        reached: &[(Partition, Offset)],
+        who: &str,
+    ) -> impl Future<Output = Result<(), WarehouseError>>;
 }
 
 /// ClickHouse.
@@ -40,5 +51,17 @@ impl Sink for WarehouseSink {
         table: &Table,
     ) -> Result<BTreeMap<Partition, Offset>, WarehouseError> {
         self.0.max_offsets(table).await
+    }
+    async fn pauses(&self) -> Result<Vec<Pause>, WarehouseError> {
+        self.0.pauses().await
+    }
+
+    async fn confirm_pause(
+        &self,
+        pause: &Pause,
+        reached: &[(Partition, Offset)],
+        who: &str,
+    ) -> Result<(), WarehouseError> {
+        self.0.confirm_pause(pause, reached, who).await
     }
 }

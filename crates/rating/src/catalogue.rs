@@ -83,11 +83,8 @@ impl Catalogue {
             return Err(OutOfOrder { id, last });
         }
         let ordinal = self.next_ordinal(document.kind(), document.id());
-        let mut chained = self.inner.hash.0.to_le_bytes().to_vec();
-        chained.extend(id.0.to_le_bytes());
-        chained.extend(document.normal_form().as_bytes());
-        let hash = ContentHash::of(&chained);
         let version = Arc::new(Version { id, ordinal, document });
+        let hash = chained(self.inner.hash, &version);
         // Shared clones keep what they saw; a catalogue that is held alone is changed in place.
         let mut versions = match Arc::get_mut(&mut self.inner) {
             Some(alone) => std::mem::take(&mut alone.versions),
@@ -317,6 +314,15 @@ impl Catalogue {
         self.book_currency().map(|(_, currency)| currency).or_else(of_cards)
     }
 
+    /// The catalogue as it was before the version `next` was published: the versions with smaller
+    /// ids, shared with this one.
+    pub fn as_of(&self, next: CatalogueId) -> Self {
+        let known = self.inner.versions.partition_point(|version| version.id < next);
+        let versions = self.inner.versions[..known].to_vec();
+        let hash = versions.iter().fold(ContentHash(0), |hash, version| chained(hash, version));
+        Self { inner: Arc::new(Inner { versions, hash, views: OnceLock::new() }) }
+    }
+
     /// Every version, in the order of publication.
     pub fn versions(&self) -> impl Iterator<Item = &Arc<Version>> {
         self.inner.versions.iter()
@@ -393,6 +399,13 @@ impl Catalogue {
         let after = views.partition_point(|view| view.from <= time);
         views.get(after.checked_sub(1)?)
     }
+}
+
+fn chained(before: ContentHash, version: &Version) -> ContentHash {
+    let mut bytes = before.0.to_le_bytes().to_vec();
+    bytes.extend(version.id.0.to_le_bytes());
+    bytes.extend(version.document.normal_form().as_bytes());
+    ContentHash::of(&bytes)
 }
 
 fn refuse(

@@ -16,6 +16,7 @@
 #![deny(clippy::float_arithmetic)]
 
 mod catalogue;
+mod currency;
 mod decimal;
 mod document;
 mod estimate;
@@ -32,6 +33,7 @@ mod spread;
 mod view;
 
 pub use catalogue::{Catalogue, OutOfOrder, Standing, Version};
+pub use currency::foreign_currency;
 pub use decimal::{Decimal, DecimalError};
 pub use document::{
     Allowance, Anchor, Body, Charge, DOCUMENT_BYTES_MAX, Defaults, Document, DocumentError,

@@ -1,9 +1,9 @@
-//! The invariants that the ledger alone can prove: 1, 2, 3, 5, 7 and 11, partition by partition.
+//! The invariants that the ledger alone can prove, record by record: 1, 2, 3, 5, 7, 10 and 11.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Offset, Outcome, Partition, Topic, TopicPartition};
+use domain::{Credits, Money, Offset, Outcome, Partition, Topic, TopicPartition};
 use eventlog::{EventLog, LogError};
 use flow::{Chain, Progress};
 use ledger::{Body, Cause, Counts, Entry, PartitionState, Seal, invariant};
@@ -22,6 +22,12 @@ pub enum VerifyError {
     Log(#[from] LogError),
     #[error("{at}: the reader stopped at {position}, and the ledger ends at {end}")]
     Stalled { at: TopicPartition, position: Offset, end: Offset },
+    #[error("the scratch file: {0}")]
+    Scratch(#[from] std::io::Error),
+    #[error(transparent)]
+    Catalogue(#[from] catalog::CatalogueError),
+    #[error(transparent)]
+    Stopped(#[from] crate::Stopped),
 }
 
 /// Reads every partition of the ledger from its start to the end that it has now, and checks it.
@@ -78,15 +84,20 @@ pub struct LedgerCheck {
     lots: Check,
     fold: Check,
     sums: Check,
+    booked: Check,
     seals: Check,
     totals: Totals,
     partition: Partition,
     state: PartitionState,
+    /// Where the fold of this partition broke: what follows cannot be judged by it.
+    broken_at: Option<Offset>,
     progress: Progress,
     chain: Chain,
     /// What the entries since the last seal say of input offsets.
     caused: BTreeMap<(Topic, Offset), Outcome>,
     counted: Counts,
+    /// What the charges since the last seal come to.
+    charged: (Credits, Money),
 }
 
 impl Default for LedgerCheck {
@@ -96,15 +107,21 @@ impl Default for LedgerCheck {
             postings: Check::new(2, "the postings of every entry sum to zero per unit"),
             lots: Check::new(3, "lots conserve, and settled = Σ remaining − overage"),
             fold: Check::new(5, "every entry continues its account, and its balance is the fold's"),
-            sums: Check::new(7, "the lines and the draws of every debit sum to it"),
+            sums: Check::new(
+                7,
+                "the lines and the draws of every debit sum to it, and debits to their seals",
+            ),
+            booked: Check::new(10, "no usage ended as refused"),
             seals: Check::new(11, "every seal continues the one before, and its chain holds"),
             totals: Totals::default(),
             partition: Partition(0),
             state: PartitionState::default(),
+            broken_at: None,
             progress: Progress::default(),
             chain: Chain::after(&[0; 32]),
             caused: BTreeMap::new(),
             counted: Counts::default(),
+            charged: Default::default(),
         }
     }
 }
@@ -114,46 +131,76 @@ impl LedgerCheck {
     pub fn begin(&mut self, partition: Partition) {
         self.partition = partition;
         self.state = PartitionState::default();
+        self.broken_at = None;
         self.progress = Progress::default();
         self.chain = Chain::after(&self.progress.link);
         self.caused.clear();
+        self.charged = Default::default();
     }
 
     /// Checks one record.
     pub fn record(&mut self, offset: Offset, bytes: &[u8]) {
-        let partition = self.partition;
         match wire::decode_ledger(bytes) {
-            Err(why) => {
-                self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}")))
-            }
-            Ok(LedgerRecord::Entry(entry)) => {
-                self.chain.record(bytes);
-                self.entry(offset, &entry);
-            }
-            Ok(LedgerRecord::Adopted(adopted)) => {
-                self.chain.record(bytes);
-                self.state.adopt(&adopted);
-            }
-            Ok(LedgerRecord::Seal(seal)) => self.seal(&seal, bytes),
+            Ok(record) => self.decoded(offset, &record, bytes),
+            Err(why) => self.unreadable(offset, &why.to_string()),
         }
     }
 
+    /// Checks one record that was read already.
+    pub(crate) fn decoded(&mut self, offset: Offset, record: &LedgerRecord<'_>, bytes: &[u8]) {
+        match record {
+            LedgerRecord::Entry(entry) => {
+                self.chain.record(bytes);
+                self.entry(offset, entry);
+            }
+            LedgerRecord::Adopted(adopted) => {
+                self.chain.record(bytes);
+                self.state.adopt(adopted);
+            }
+            LedgerRecord::Seal(seal) => self.seal(seal, bytes),
+        }
+    }
+
+    pub(crate) fn unreadable(&mut self, offset: Offset, why: &str) {
+        let partition = self.partition;
+        self.fold.note(Some(format!("ledger.entries[{partition}]@{offset}: {why}")));
+    }
+
+    /// The fold of the partition up to the last record; `None` once it broke.
+    pub(crate) fn state(&self) -> Option<&PartitionState> {
+        self.broken_at.is_none().then_some(&self.state)
+    }
+
+    /// The check of the seals, for what else is to be said of progress.
+    pub(crate) fn seals(&mut self) -> &mut Check {
+        &mut self.seals
+    }
+
     fn entry(&mut self, offset: Offset, entry: &Entry<'_>) {
-        let place = |why: String| format!("ledger.entries[{}]@{offset}: {why}", self.partition);
+        let partition = self.partition;
+        let place = |why: String| format!("ledger.entries[{partition}]@{offset}: {why}");
         self.postings
             .note(invariant::postings_balance(entry).err().map(|why| place(why.to_string())));
-        if let Body::Debit(_) = entry.body {
-            self.sums.note(invariant::debit_adds_up(entry).err().map(|why| place(why.to_string())));
+        if let Body::Debit(debit) = &entry.body {
+            self.charged.0 += debit.credits;
+            let costs = debit.lines.iter().zip(&debit.event.items);
+            let costs = costs.filter_map(|(line, item)| {
+                line.cost(item.vendor_cost.map(|reported| reported.amount))
+            });
+            self.charged.1 += costs.sum();
         }
-        self.fold.note(self.state.apply(entry).err().map(|why| place(why.to_string())));
-        let account = self.state.account(&entry.account);
-        self.lots.note(
-            invariant::lots_conserve(&entry.account, account)
-                .err()
-                .map(|why| place(why.to_string())),
-        );
+        if entry.standing_charge().is_some() {
+            let adds_up = invariant::charge_adds_up(entry);
+            self.sums.note(adds_up.err().map(|why| place(why.to_string())));
+        }
+        self.fold(offset, entry);
         if let Cause::Input { topic, offset: input } = entry.cause {
             let outcome = entry.body.outcome();
+            if topic != Topic::LedgerCommands {
+                self.booked.note((outcome == Outcome::Refused).then(|| {
+                    place(format!("{topic}@{input} was refused by a {}", entry.body.kind()))
+                }));
+            }
             if self.caused.insert((topic, input), outcome).is_some() {
                 self.outcomes.note(Some(place(format!("{topic}@{input} has two entries"))));
             }
@@ -161,15 +208,50 @@ impl LedgerCheck {
         self.totals.add(entry);
     }
 
+    /// One entry that does not follow is one finding: what comes after it in its partition would be
+    /// judged by a state that is not the ledger's.
+    fn fold(&mut self, offset: Offset, entry: &Entry<'_>) {
+        let partition = self.partition;
+        if let Some(broken_at) = self.broken_at {
+            let why =
+                format!("after ledger.entries[{partition}]@{broken_at}, where the fold broke");
+            self.fold.skip(1, &why);
+            self.lots.skip(1, &why);
+            return;
+        }
+        let place = |why: String| format!("ledger.entries[{partition}]@{offset}: {why}");
+        let applied = self.state.apply(entry).map(drop);
+        if applied.is_err() {
+            self.broken_at = Some(offset);
+        }
+        self.fold.note(applied.err().map(|why| place(why.to_string())));
+        let account = self.state.account(&entry.account);
+        let conserved = invariant::lots_conserve(&entry.account, account);
+        self.lots.note(conserved.err().map(|why| place(why.to_string())));
+    }
+
     fn seal(&mut self, seal: &Seal, bytes: &[u8]) {
         let partition = self.partition;
         let chain = self.chain.hash();
         let followed = self.progress.follow(seal, &chain, bytes);
+        let charged = std::mem::take(&mut self.charged);
+        self.sums.note((charged != (seal.credits, seal.vendor_cost)).then(|| {
+            let (number, said) = (seal.number, (seal.credits, seal.vendor_cost));
+            format!(
+                "partition {partition}, seal {number}: it sums {said:?}, its charges {charged:?}"
+            )
+        }));
         self.seals.note(followed.err().map(|why| format!("partition {partition}: {why}")));
         self.chain.restart(&self.progress.link);
 
         for exception in &seal.exceptions {
             let outcome = exception.kind.outcome();
+            if exception.topic != Topic::LedgerCommands {
+                let (topic, offset) = (exception.topic, exception.offset);
+                self.booked.note((outcome == Outcome::Refused).then(|| {
+                    format!("{topic}[{partition}]@{offset} was refused, seal {}", seal.number)
+                }));
+            }
             if self.caused.insert((exception.topic, exception.offset), outcome).is_some() {
                 let (topic, offset) = (exception.topic, exception.offset);
                 let fault = format!("{topic}[{partition}]@{offset} has two outcomes");
@@ -229,8 +311,15 @@ impl LedgerCheck {
     }
 
     pub fn finish(self) -> (Report, Totals) {
-        let checks =
-            vec![self.outcomes, self.postings, self.lots, self.fold, self.sums, self.seals];
+        let checks = vec![
+            self.outcomes,
+            self.postings,
+            self.lots,
+            self.fold,
+            self.sums,
+            self.booked,
+            self.seals,
+        ];
         (Report { checks }, self.totals)
     }
 }

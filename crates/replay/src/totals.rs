@@ -46,6 +46,12 @@ impl Totals {
         if let Body::Reversed(reversed) = &entry.body {
             self.add_debit(&reversed.debit, -1);
         }
+        if let Body::Corrected(corrected) = &entry.body {
+            self.add_debit(&corrected.before, -1);
+            if let Some(now) = &corrected.now {
+                self.add_debit(now, 1);
+            }
+        }
     }
 
     fn add_debit(&mut self, debit: &Debit<'_>, sign: i64) {

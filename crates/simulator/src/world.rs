@@ -16,7 +16,8 @@ use domain::{
 use eventlog::memory::{MemoryLog, Offsets};
 use eventlog::{Append, Appender, EventLog, Reader, TopicSpec};
 use ledger::{Body, Category, Command, CommandBody, GrantTerms, HoldName};
-use replay::verify_ledger;
+use replay::{DeepSettings, Report, Verified, verify_deep};
+use rerun::{RawSettings, replay_raw};
 use wire::{CatalogueVersion, DocumentKind, LedgerRecord};
 
 use crate::credits::{ALL_HOLDS_EXPIRE_MICROS, DAILY_PLAN, DEFAULTS, TRIAL_PLAN};
@@ -485,10 +486,15 @@ impl World {
     }
 
     fn check(&self) -> anyhow::Result<u64> {
-        let (report, totals, _) = verify_ledger(&self.log, PARTITIONS)?;
-        if let Some(check) = report.checks.iter().find(|check| !check.holds()) {
-            bail!("invariant {}: {:?}", check.invariant, check.counterexamples);
-        }
+        let settings = DeepSettings {
+            records_per_second: None,
+            grace: Duration::ZERO,
+            ..DeepSettings::new(PARTITIONS)
+        };
+        let verified = verify_deep(&self.log, &settings, &mut |_| true)?;
+        let Verified { report, totals, .. } = verified;
+        all_hold(&report)?;
+        self.decide_again()?;
         if let Some((account, balance)) =
             totals.balances.iter().find(|(_, balance)| !balance.held.is_zero())
         {
@@ -513,6 +519,19 @@ impl World {
             bail!("{sent} records were broken, {counted} counted, {kept} kept");
         }
         Ok(totals.entries)
+    }
+
+    /// Today's charger decides the same from the inputs, to the last byte.
+    fn decide_again(&self) -> anyhow::Result<()> {
+        let settings = RawSettings { records_per_second: None, ..RawSettings::new(PARTITIONS) };
+        let report = replay_raw(&self.log, &settings, &mut |_| true)?;
+        if !report.holds() {
+            bail!("decided again, it differs: {:?}", report.differences);
+        }
+        if report.same != report.decided || report.not_retained > 0 || report.followed > 0 {
+            bail!("not everything was decided again: {report:?}");
+        }
+        Ok(())
     }
 
     fn dead_letters(&self) -> anyhow::Result<u64> {
@@ -575,6 +594,21 @@ impl World {
             bail!("partition {partition}: ledger time goes back at seal {seal}");
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// Every invariant was looked at, and holds.
+fn all_hold(report: &Report) -> anyhow::Result<()> {
+    if let Some(check) = report.checks.iter().find(|check| !check.holds()) {
+        bail!("invariant {}, {}: {:?}", check.invariant, check.about, check.counterexamples);
+    }
+    if let Some(check) = report.checks.iter().find(|check| check.skipped > 0) {
+        bail!("invariant {}, {}: {:?}", check.invariant, check.about, check.notes);
+    }
+    let looked_at = |number: u8| report.checks.iter().any(|check| check.invariant == number);
+    match (1..=12).find(|number| !looked_at(*number)) {
+        Some(number) => bail!("invariant {number} was not looked at"),
+        None => Ok(()),
     }
 }
 

@@ -5,9 +5,13 @@ mod credits;
 pub(crate) mod hold;
 mod item;
 mod keys;
+pub(crate) mod on_call;
 pub(crate) mod plan;
+pub(crate) mod proofs;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod replay;
+pub(crate) mod rerate;
 pub(crate) mod spending;
 pub(crate) mod topup;
 mod values;
@@ -135,7 +139,8 @@ pub(crate) enum Command {
     /// What an account has, and how fresh the figure is
     #[command(
         after_help = "Examples:\n  tally balance acct_42\n  tally balance acct_42 --json\n  \
-        tally balance acct_42 --strict      with everything that was sent before"
+        tally balance acct_42 --strict      with everything that was sent before\n  \
+        tally balance acct_42 --at 2026-11-20T12:00:00Z      as it was, and the entries that made it"
     )]
     Balance(Balance),
     /// Usage, credits, vendor cost and revenue, by whatever you name
@@ -143,10 +148,12 @@ pub(crate) enum Command {
         tally usage --by account --top 20\n  \
         tally usage --account acct_42 --by feature --from 2026-11-01T00:00:00Z")]
     Usage(Usage),
-    /// Why an event was charged what it was, line by line
-    #[command(after_help = "Examples:\n  tally explain /chat/eu-1 req_8f2c\n\n\
+    /// Why an event was charged what it was, line by line; or what a ledger entry says
+    #[command(
+        after_help = "Examples:\n  tally explain /chat/eu-1 req_8f2c\n  tally explain 3-8812\n\n\
         SOURCE and ID are the event's own. An event on its way is \"pending\"; one that could not be \
-        read has its dead letter with the code, the field and the value.")]
+        read has its dead letter with the code, the field and the value."
+    )]
     Explain(Explain),
     /// A read-only query to ClickHouse
     #[command(
@@ -169,15 +176,28 @@ pub(crate) enum Command {
     /// Where alerts go: add, list, test, and what became of them
     #[command(subcommand)]
     Webhook(Webhooks),
+    #[command(flatten)]
+    OnCall(on_call::OnCall),
     /// How every service is doing: lag, halted partitions, dead letters, unrated usage
     #[command(after_help = "Examples:\n  tally status\n  tally status --watch")]
     Status(Status),
     /// Prove from the ledger that nothing was lost, doubled or changed
     #[command(
         after_help = "Exit code 0 when every invariant holds, 1 with counterexamples when one does not.\n\n\
-        Examples:\n  tally verify\n  tally verify --json"
+        Examples:\n  tally verify\n  tally verify --json\n  \
+        tally verify --deep                     all twelve, also from prices, inputs and every table\n  \
+        tally verify --deep --from 2026-11-01T00:00:00Z --rate 5000"
     )]
-    Verify,
+    /// Set wrong prices right: plan, look at the difference, apply
+    #[command(subcommand)]
+    Rerate(rerate::Rerate),
+    /// Records that were held back: look at them, let them in or leave them out
+    #[command(subcommand)]
+    Quarantine(rerate::Quarantine),
+    Verify(proofs::Verify),
+    /// Make ClickHouse's tables again from the ledger, beside the live ones, and exchange them
+    #[command(subcommand)]
+    Replay(replay::Replay),
     /// Everything that can be set, and what is set now
     #[command(
         after_help = "Settings come from tally.toml, then the environment, then flags. Secrets are not shown."
@@ -285,6 +305,12 @@ pub(crate) struct Balance {
     /// Wait until everything that was sent before is in the figure
     #[arg(long)]
     pub(crate) strict: bool,
+    /// As it was at this ledger time, with the entries that made it
+    #[arg(long, value_name = "TIME", conflicts_with = "strict")]
+    pub(crate) at: Option<String>,
+    /// With --at: what moved since this ledger time; since the first entry when not given
+    #[arg(long, value_name = "TIME", requires = "at")]
+    pub(crate) from: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -314,10 +340,13 @@ pub(crate) struct Range {
 
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
+    /// The event's source; or, alone, the name of an entry, such as 3-8812
+    #[arg(value_name = "SOURCE|ENTRY")]
     pub(crate) source: String,
-    pub(crate) id: String,
+    /// The event's id
+    pub(crate) id: Option<String>,
     /// When the same source and id may have been sent for several accounts
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", requires = "id")]
     pub(crate) account: Option<String>,
 }
 

@@ -26,7 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, rates, spending, status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, on_call, proofs, quarantine, rates, replay,
+    rerate, spending, status, warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -92,8 +93,12 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Export(export) => warehouse::export(&context(&settings)?, export),
         Command::Key(key) => keys::keys(&context(&settings)?, key),
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
+        Command::OnCall(command) => on_call::on_call(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
-        Command::Verify => status::verify(&context(&settings)?),
+        Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
+        Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
+        Command::Verify(verify) => proofs::verify(&context(&settings)?, verify),
+        Command::Replay(command) => replay::replay(&context(&settings)?, command),
         Command::Settings => {
             show_settings(&settings, output);
             Ok(())

@@ -90,7 +90,11 @@ impl Running {
         let api = GatewaySettings {
             listen,
             allow_private_webhooks,
+            // The embedded log has one owner.
+            alone: true,
             operator_key_file: Some(folder.operator_key()),
+            data_folder: Some(folder.path().to_owned()),
+            state_folder: Some(folder.state()),
             tls: compose::tls(settings)?,
             ..GatewaySettings::new(partitions)
         };

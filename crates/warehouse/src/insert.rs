@@ -17,6 +17,7 @@
 
 use bytes::Bytes;
 use domain::{Offset, Partition};
+use projection::Block;
 use projection::tables::Table;
 use sabotage::Break;
 
@@ -52,6 +53,22 @@ pub struct Batch {
     /// Names the batch: table, partition, offset range and schema version. No other batch may have
     /// it: the server would drop that one's rows without a word.
     pub token: String,
+}
+
+impl Batch {
+    /// The batch that a range of a partition makes. `writer` sets its token apart from that of the
+    /// same range as others write it, to this table or to one that is exchanged with it: a table's
+    /// tokens move with its rows.
+    pub fn of(
+        block: Block,
+        partition: Partition,
+        (from, to): (Offset, Offset),
+        writer: &str,
+    ) -> Self {
+        let Block { table, rows, bytes } = block;
+        let token = format!("{}/{partition}/{from}-{to}/{writer}", table.name);
+        Self { table, rows: Bytes::from(bytes), row_count: rows, partition, from, token }
+    }
 }
 
 /// What became of an insert.

@@ -143,6 +143,15 @@ impl Warehouse {
         self.typed_rows(self.client.query_raw(sql)).await
     }
 
+    /// The same, for a query that reads whole tables.
+    pub(crate) async fn query_rows_within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        sql: &str,
+    ) -> Result<Vec<T>, WarehouseError> {
+        within(patience, typed(as_json(self.client.query_raw(sql)))).await
+    }
+
     /// The same for what the server says about itself, whether or not the database exists.
     pub(crate) async fn query_system<T: DeserializeOwned>(
         &self,
@@ -155,18 +164,7 @@ impl Warehouse {
         &self,
         query: Query,
     ) -> Result<Vec<T>, WarehouseError> {
-        let read = async {
-            let mut rows = json_rows(as_json(query))?;
-            let mut typed = Vec::new();
-            while let Some(row) = rows.next().await? {
-                typed.push(
-                    serde_json::from_str(&row)
-                        .map_err(|error| WarehouseError::Unreadable(format!("{error}: {row}")))?,
-                );
-            }
-            Ok(typed)
-        };
-        self.in_time(read).await
+        self.in_time(typed(as_json(query))).await
     }
 
     /// Writes the result of a query that a person wrote, and returns how many bytes it took.
@@ -244,14 +242,30 @@ impl Warehouse {
         &self,
         asked: impl Future<Output = Result<T, WarehouseError>>,
     ) -> Result<T, WarehouseError> {
-        match tokio::time::timeout(self.settings.query_timeout, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(WarehouseError::Unanswered(format!(
-                "nothing within {:?}",
-                self.settings.query_timeout
-            ))),
-        }
+        within(self.settings.query_timeout, asked).await
     }
+}
+
+async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, WarehouseError>>,
+) -> Result<T, WarehouseError> {
+    match tokio::time::timeout(patience, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(WarehouseError::Unanswered(format!("nothing within {patience:?}"))),
+    }
+}
+
+async fn typed<T: DeserializeOwned>(query: Query) -> Result<Vec<T>, WarehouseError> {
+    let mut rows = json_rows(query)?;
+    let mut typed = Vec::new();
+    while let Some(row) = rows.next().await? {
+        typed.push(
+            serde_json::from_str(&row)
+                .map_err(|error| WarehouseError::Unreadable(format!("{error}: {row}")))?,
+        );
+    }
+    Ok(typed)
 }
 
 fn json_rows(query: Query) -> Result<JsonRows, WarehouseError> {

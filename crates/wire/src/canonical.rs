@@ -42,6 +42,7 @@ mod tag {
     pub(super) const CONVERSATION: u8 = 0x0e;
     pub(super) const REQUESTED_MODEL: u8 = 0x0f;
     pub(super) const VENDOR_REQUEST_ID: u8 = 0x10;
+    pub(super) const CORRECTS: u8 = 0x11;
     pub(super) const ATTRIBUTE: u8 = 0x3f;
     pub(super) const ITEM: u8 = 0x40;
     pub(super) const MODEL: u8 = 0x41;
@@ -84,6 +85,7 @@ fn write_event(draft: &Draft<'_>, out: &mut Canonical) {
     out.text(tag::CONVERSATION, event.conversation.as_deref());
     out.text(tag::REQUESTED_MODEL, event.requested_model.as_deref());
     out.text(tag::VENDOR_REQUEST_ID, event.vendor_request_id.as_deref());
+    out.text(tag::CORRECTS, event.corrects.as_deref());
     out.attributes(tag::ATTRIBUTE, &event.attributes);
     for (item, counting) in event.items.iter().zip(&draft.counting) {
         write_item(item, *counting, out);

@@ -64,6 +64,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) event: UsageEvent<'a>,
     /// One per item.
     pub(crate) counting: SmallVec<[CountingBySide; 8]>,
+    /// Items met, also those at fault, which are not kept.
+    pub(crate) items_seen: usize,
     pub(crate) unknown_fields: u32,
 }
 
@@ -130,6 +132,13 @@ impl<'a> Draft<'a> {
             attributes: item.attributes,
             estimated: item.estimated,
         });
+    }
+
+    /// Notes an event without items, which is a fault of its own, unless it takes another back.
+    pub(crate) fn check_has_items(&self, faults: &mut impl NoteFault) {
+        if self.items_seen == 0 && self.event.corrects.is_none() {
+            faults.note(Reason::NoItems, DATA.field("items"), "[]");
+        }
     }
 
     /// The end of a draft without a fault: hashed as it was sent, then made disjoint.
@@ -343,13 +352,6 @@ pub(crate) fn sort_attributes(
 /// The pool with this number.
 pub(crate) fn pool_from_code(code: u8) -> Option<Pool> {
     ALL_POOLS.get(usize::from(code)).copied()
-}
-
-/// Notes an event without items, which is a fault of its own.
-pub(crate) fn check_has_items(count_seen: usize, faults: &mut impl NoteFault) {
-    if count_seen == 0 {
-        faults.note(Reason::NoItems, DATA.field("items"), "[]");
-    }
 }
 
 #[cfg(test)]

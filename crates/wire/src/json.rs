@@ -12,7 +12,7 @@ use domain::limits::{ATTRIBUTES_MAX, ITEMS_MAX};
 use domain::{Attributes, HoldAction, Reason, Status, Text, Timestamp, Traffic, UsageEvent};
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 
-use crate::draft::{Draft, check_has_items, checked_text, checked_time, sort_attributes};
+use crate::draft::{Draft, checked_text, checked_time, sort_attributes};
 use crate::faults::{DATA, Faults, NoteFault, Path};
 use item::ItemMembers;
 use value::{Array, Elements, Members, Notes, Object};
@@ -117,6 +117,7 @@ fields!(DataField {
     Conversation "conversation",
     RequestedModel "requested_model",
     VendorRequestId "vendor_request_id",
+    Corrects "corrects",
     Backfill "backfill",
     Attributes "attributes",
 });
@@ -145,10 +146,14 @@ impl EventMembers<'_, '_> {
             }
         }
         if self.present & EventField::Data.bit() != 0 {
-            for (field, name) in [(DataField::Feature, "feature"), (DataField::Items, "items")] {
-                if self.data_present & field.bit() == 0 {
-                    faults.note(Reason::MissingField, DATA.field(name), "");
-                }
+            let present = |field: DataField| self.data_present & field.bit() != 0;
+            if !present(DataField::Feature) {
+                faults.note(Reason::MissingField, DATA.field("feature"), "");
+            }
+            if present(DataField::Items) && !present(DataField::Corrects) {
+                self.draft.check_has_items(faults);
+            } else if !present(DataField::Items) && !present(DataField::Corrects) {
+                faults.note(Reason::MissingField, DATA.field("items"), "");
             }
         }
     }
@@ -257,6 +262,7 @@ fn optional_text<'e, 'a>(
         DataField::Conversation => Some(&mut event.conversation),
         DataField::RequestedModel => Some(&mut event.requested_model),
         DataField::VendorRequestId => Some(&mut event.vendor_request_id),
+        DataField::Corrects => Some(&mut event.corrects),
         DataField::Feature
         | DataField::Items
         | DataField::Traffic
@@ -285,7 +291,11 @@ impl<'a> Members<'a> for DataMembers<'_, 'a> {
         }
         let event = &mut self.draft.event;
         if let Some(into) = optional_text(event, field) {
-            *into = value::text(value::raw(object)?, path, notes).value();
+            let found = value::text(value::raw(object)?, path, notes);
+            if found.is_present() {
+                self.present |= field.bit();
+            }
+            *into = found.value();
             return Ok(());
         }
         match field {
@@ -321,7 +331,8 @@ impl<'a> Members<'a> for DataMembers<'_, 'a> {
             | DataField::Environment
             | DataField::Conversation
             | DataField::RequestedModel
-            | DataField::VendorRequestId => {}
+            | DataField::VendorRequestId
+            | DataField::Corrects => {}
         }
         Ok(())
     }
@@ -355,7 +366,6 @@ impl<'a> Elements<'a> for Items<'_, 'a> {
             let path = path.index(index);
             let seed = Object { members: &mut members, path, notes };
             let Some(present) = array.next_element_seed(seed)? else {
-                check_has_items(index, notes.faults);
                 return Ok(());
             };
             if !present {
@@ -363,6 +373,7 @@ impl<'a> Elements<'a> for Items<'_, 'a> {
             }
             members.finish(self.draft, path, notes);
             index += 1;
+            self.draft.items_seen = index;
         }
         while array.next_element::<IgnoredAny>()?.is_some() {
             index += 1;

@@ -23,7 +23,7 @@ mod usage_avro;
 use std::fmt::Write;
 
 use domain::limits::INPUT_RECORD_BYTES_MAX;
-use domain::{ContentHash, Fault, Reason, UsageEvent};
+use domain::{ContentHash, Fault, Reason, Text, UsageEvent};
 
 pub use batch::{BatchError, split_events};
 #[cfg(any(test, feature = "arbitrary"))]
@@ -44,7 +44,11 @@ pub use record::{
     encode_account_event, encode_adopted, encode_catalogue_version, encode_command,
     encode_dead_letter, encode_entry, encode_reply, encode_seal, is_seal,
 };
-pub use usage_avro::USAGE_EVENT_V1_FINGERPRINT;
+pub use record::{
+    DeadLetterRetry, LetterRecord, decode_dead_letter_retry, decode_letter_record,
+    encode_dead_letter_retry,
+};
+pub use usage_avro::{USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT};
 
 use draft::Draft;
 use faults::{Alarm, Faults, NoteFault, Path};
@@ -81,6 +85,76 @@ pub fn decode_usage(record: &[u8]) -> Result<Decoded<'_>, Fault> {
     match faults.take() {
         Some(fault) => Err(fault),
         None => Ok(draft.finish()),
+    }
+}
+
+/// Who a record seems to be from and about, read leniently: what stands there, whatever else is
+/// wrong with the record. For people who look for its producer; nothing is charged by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glimpse<'a> {
+    pub account: Option<Text<'a>>,
+    pub source: Option<Text<'a>>,
+    pub id: Option<Text<'a>>,
+}
+
+/// Reads as much of a record of `usage.raw` as can be read.
+pub fn glimpse(record: &[u8]) -> Glimpse<'_> {
+    let (mut draft, mut faults) = (Draft::default(), Faults::default());
+    read_draft(record, &mut draft, &mut faults);
+    fn there(text: Text<'_>) -> Option<Text<'_>> {
+        (!text.is_empty()).then_some(text)
+    }
+    let UsageEvent { account, source, id, .. } = draft.event;
+    Glimpse { account: there(account), source: there(source), id: there(id) }
+}
+
+/// How a record is written, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Framing {
+    Json,
+    /// Avro's single-object encoding, with the fingerprint of its schema.
+    Avro {
+        fingerprint: u64,
+    },
+    /// Confluent's framing, with the id of its schema in their registry.
+    Confluent {
+        schema: u32,
+    },
+    Empty,
+    Unknown,
+}
+
+impl Framing {
+    /// Looks at the first bytes and nothing else.
+    pub fn of(record: &[u8]) -> Self {
+        if record.is_empty() {
+            return Self::Empty;
+        }
+        if let Some((fingerprint, _)) = avro::split_single_object(record) {
+            return Self::Avro { fingerprint };
+        }
+        if let [0, a, b, c, d, ..] = *record {
+            return Self::Confluent { schema: u32::from_be_bytes([a, b, c, d]) };
+        }
+        match record.iter().find(|byte| !batch::is_whitespace(**byte)) {
+            Some(b'{') => Self::Json,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+}
+
+impl std::fmt::Display for Framing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Json => formatter.write_str("json"),
+            Self::Avro { fingerprint: USAGE_EVENT_V1_FINGERPRINT } => {
+                formatter.write_str("avro:usage-event-v1")
+            }
+            Self::Avro { fingerprint } => write!(formatter, "avro:{fingerprint:016x}"),
+            Self::Confluent { schema } => write!(formatter, "confluent:{schema}"),
+            Self::Empty => formatter.write_str("empty"),
+            Self::Unknown => formatter.write_str("unknown"),
+        }
     }
 }
 

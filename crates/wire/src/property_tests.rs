@@ -15,11 +15,21 @@ use proptest::prelude::*;
 use crate::avro::{SINGLE_OBJECT_HEADER_BYTES, SINGLE_OBJECT_MARKER};
 use crate::draft::Draft;
 use crate::usage_avro::encode_draft;
-use crate::{Decoded, USAGE_EVENT_V1_FINGERPRINT, decode_usage, encode_usage};
+use crate::{
+    Decoded, USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT, decode_usage, encode_usage,
+};
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+static V1: LazyLock<Schema> = LazyLock::new(|| {
     Schema::parse_str(include_str!("../../../schemas/usage-event/v1.avsc")).unwrap()
 });
+static V2: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::parse_str(include_str!("../../../schemas/usage-event/v2.avsc")).unwrap()
+});
+
+/// The version that a draft is written under: the older one where it will do.
+fn schema(draft: &Draft<'_>) -> &'static Schema {
+    if draft.event.corrects.is_some() { &V2 } else { &V1 }
+}
 
 fn avro(draft: &Draft<'_>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -27,8 +37,8 @@ fn avro(draft: &Draft<'_>) -> Vec<u8> {
     out
 }
 
-fn single_object(body: Vec<u8>) -> Vec<u8> {
-    [&SINGLE_OBJECT_MARKER[..], &USAGE_EVENT_V1_FINGERPRINT.to_le_bytes(), &body].concat()
+fn single_object(fingerprint: u64, body: Vec<u8>) -> Vec<u8> {
+    [&SINGLE_OBJECT_MARKER[..], &fingerprint.to_le_bytes(), &body].concat()
 }
 
 /// What a fault promises, whatever the bytes were.
@@ -80,7 +90,7 @@ proptest! {
     fn our_avro_is_read_by_apache_avro(draft in generate::draft()) {
         let record = avro(&draft);
         let mut body = &record[SINGLE_OBJECT_HEADER_BYTES..];
-        let reader = GenericDatumReader::builder(&SCHEMA).build().unwrap();
+        let reader = GenericDatumReader::builder(schema(&draft)).build().unwrap();
         let value = reader.read_value(&mut body).unwrap();
         prop_assert!(body.is_empty());
         prop_assert_eq!(value, avro_value::of(&draft));
@@ -88,7 +98,7 @@ proptest! {
 
     #[test]
     fn apache_avros_single_object_writer_writes_our_header(draft in generate::draft()) {
-        let mut writer = GenericSingleObjectWriter::new_with_capacity(&SCHEMA, 256).unwrap();
+        let mut writer = GenericSingleObjectWriter::new_with_capacity(schema(&draft), 256).unwrap();
         let mut record = Vec::new();
         writer.write_value(avro_value::of(&draft), &mut record).unwrap();
         prop_assert_eq!(decode_usage(&record).unwrap(), draft.finish());
@@ -96,9 +106,13 @@ proptest! {
 
     #[test]
     fn apache_avros_bytes_are_read_by_us(draft in generate::draft()) {
-        let writer = GenericDatumWriter::builder(&SCHEMA).build().unwrap();
+        let writer = GenericDatumWriter::builder(schema(&draft)).build().unwrap();
         let body = writer.write_value_to_vec(avro_value::of(&draft)).unwrap();
-        let record = single_object(body);
+        let fingerprint = match draft.event.corrects {
+            None => USAGE_EVENT_V1_FINGERPRINT,
+            Some(_) => USAGE_EVENT_V2_FINGERPRINT,
+        };
+        let record = single_object(fingerprint, body);
         prop_assert_eq!(decode_usage(&record).unwrap(), draft.finish());
     }
 
@@ -106,7 +120,8 @@ proptest! {
     fn arbitrary_bytes_never_panic(body: Vec<u8>) {
         never_panics(&body);
         never_panics(&[b"{", &body[..]].concat());
-        never_panics(&single_object(body));
+        never_panics(&single_object(USAGE_EVENT_V1_FINGERPRINT, body.clone()));
+        never_panics(&single_object(USAGE_EVENT_V2_FINGERPRINT, body));
     }
 
     #[test]

@@ -12,9 +12,9 @@ use domain::{
 
 use crate::avro::{self, AvroError, AvroResult, Blocks, Reader};
 use crate::draft::{
-    Counting, CountingBySide, Draft, ItemDraft, check_has_items, checked_count, checked_currency,
-    checked_money, checked_quantity, checked_text, checked_time, checked_value, plain_text,
-    pool_from_code, sort_attributes,
+    Counting, CountingBySide, Draft, ItemDraft, checked_count, checked_currency, checked_money,
+    checked_quantity, checked_text, checked_time, checked_value, plain_text, pool_from_code,
+    sort_attributes,
 };
 use crate::faults::{DATA, NoteFault, Path};
 
@@ -24,6 +24,8 @@ pub(crate) use encode::encode_draft;
 
 /// CRC-64-AVRO of v1's parsing canonical form; held to the schema file by a test.
 pub const USAGE_EVENT_V1_FINGERPRINT: u64 = 0xca33_5c26_2d86_d7aa;
+/// And of v2's, which may correct another event.
+pub const USAGE_EVENT_V2_FINGERPRINT: u64 = 0x38ba_a8e3_df94_ec2a;
 
 /// The smallest encoded item: ten fields of one byte.
 const ITEM_BYTES_MIN: usize = 10;
@@ -40,8 +42,9 @@ pub(crate) fn read<'a>(record: &'a [u8], draft: &mut Draft<'a>, faults: &mut imp
             let shown = AvroError::Truncated.to_string();
             faults.note(Reason::InvalidAvro, Path::Root, &shown);
         }
-        Some((USAGE_EVENT_V1_FINGERPRINT, body)) => {
-            let mut usage = UsageReader { reader: Reader::new(body), faults };
+        Some((fingerprint @ (USAGE_EVENT_V1_FINGERPRINT | USAGE_EVENT_V2_FINGERPRINT), body)) => {
+            let corrects = fingerprint == USAGE_EVENT_V2_FINGERPRINT;
+            let mut usage = UsageReader { reader: Reader::new(body), corrects, faults };
             // A stop has noted its fault, which is all that there is to know of it.
             usage.event(draft).ok();
         }
@@ -53,6 +56,8 @@ pub(crate) fn read<'a>(record: &'a [u8], draft: &mut Draft<'a>, faults: &mut imp
 
 struct UsageReader<'a, 'f, F> {
     reader: Reader<'a>,
+    /// Whether its version has the field.
+    corrects: bool,
     faults: &'f mut F,
 }
 
@@ -99,6 +104,9 @@ impl<'a, F: NoteFault> UsageReader<'a, '_, F> {
         self.optional_text(DATA.field("conversation"), &mut event.conversation)?;
         self.optional_text(DATA.field("requested_model"), &mut event.requested_model)?;
         self.optional_text(DATA.field("vendor_request_id"), &mut event.vendor_request_id)?;
+        if self.corrects {
+            self.optional_text(DATA.field("corrects"), &mut event.corrects)?;
+        }
         Ok(())
     }
 
@@ -111,7 +119,8 @@ impl<'a, F: NoteFault> UsageReader<'a, '_, F> {
             match blocks.more(&mut self.reader) {
                 Ok(true) => {}
                 Ok(false) => {
-                    check_has_items(index, self.faults);
+                    draft.items_seen = index;
+                    draft.check_has_items(self.faults);
                     return Ok(());
                 }
                 Err(AvroError::TooManyElements) => {

@@ -19,6 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rating", &["calendar", "domain"]),
     ("ledger", &["calendar", "domain"]),
     ("wire", &["calendar", "domain", "ledger", "rating"]),
+    // Prices a second time, sharing nothing with `rating`.
+    ("reckoner", &["domain"]),
     ("access", &["domain", "wire"]),
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
@@ -30,8 +32,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "sabotage", "subprocess"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
     ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
+    // Reading the ledger from its log.
+    ("ledger-log", &["domain", "eventlog", "wire"]),
     ("charger", &[
-        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "rating", "sabotage", "wire",
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "ledger-log", "rating", "sabotage",
+        "wire",
     ]),
     ("projector", &[
         "catalog", "domain", "eventlog", "flow", "ledger", "projection", "rating", "sabotage", "warehouse",
@@ -40,12 +45,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Its sender and its fold of deliveries serve the API as well.
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
-        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "notifier", "projection", "rating",
-        "replay", "sabotage", "warehouse", "wire",
+        "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier",
+        "projection", "rating", "replay", "rerun", "sabotage", "warehouse", "wire",
     ]),
     ("replay", &[
-        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "warehouse",
-        "wire",
+        "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
+        "warehouse", "wire",
+    ]),
+    // The charger's own core, deciding again.
+    ("rerun", &[
+        "catalog", "charger", "domain", "eventlog", "flow", "ledger", "ledger-log", "replay", "wire",
     ]),
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
@@ -56,17 +65,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
         "calendar", "catalog", "charger", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating",
-        "replay", "sabotage", "wire",
+        "replay", "rerun", "sabotage", "wire",
     ]),
     // Measures the real thing, on real servers.
     ("bench", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "gateway", "identity",
-        "ledger", "projection", "projector", "rating", "testkit", "warehouse", "wire",
+        "ledger", "projection", "projector", "rating", "replay", "testkit", "warehouse", "wire",
     ]),
     // Everything together, killed again and again.
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
-        "gateway", "projection", "projector", "rating", "replay", "sabotage", "subprocess", "testkit", "warehouse",
+        "gateway", "projection", "projector", "rating", "replay", "rerun", "sabotage", "subprocess", "testkit",
+        "warehouse",
         "wire",
     ]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
@@ -97,7 +107,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] =
-    &["domain", "calendar", "rating", "ledger", "flow", "wire", "access", "projection"];
+    &["domain", "calendar", "rating", "reckoner", "ledger", "flow", "wire", "access", "projection"];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]

@@ -10,16 +10,24 @@ use eventlog::Record;
 use flow::Ending;
 use identity::Search;
 use ledger::decide::{self, Facts};
-use ledger::{Balance, Command, CommandBody, Entry, ExceptionKind, Want, hold_scope, reversal_id};
-use wire::{LedgerRecord, Reply, ReplyOutcome};
+use ledger::{
+    Balance, Command, CommandBody, Entry, ExceptionKind, Want, correction_id, decision_id,
+    hold_scope,
+};
+use wire::{LedgerRecord, RecordError, Reply, ReplyOutcome};
 
 use super::plans::{facts, terms_at};
 use super::{Halt, PartitionCore, entry_at};
 use crate::Prices;
 
 impl PartitionCore {
-    pub(super) fn command(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Ending, Halt> {
-        let mut command = match wire::decode_command(record.value) {
+    pub(super) fn command(
+        &mut self,
+        record: &Record<'_>,
+        command: Result<Command<'_>, RecordError>,
+        prices: &Prices,
+    ) -> Result<Ending, Halt> {
+        let mut command = match command {
             Ok(command) => command,
             Err(why) => {
                 let fault = Fault::new(Reason::BadCommand, "", &why.to_string());
@@ -66,7 +74,7 @@ impl PartitionCore {
                 return Ok((ending, ReplyOutcome::Repeated { entry: repeats, now }));
             }
             let first = Some(repeats);
-            return Ok(self.refuse(Reason::IdempotencyConflict, first, now));
+            return Ok(self.refuse(taken_by_another(&command.body), first, now));
         }
         if let Some(hold) = command.body.hold()
             && self.state.holder(hold).is_none_or(|holder| command.account != holder)
@@ -77,6 +85,13 @@ impl PartitionCore {
             let now = self.state.account(&command.account).balance();
             return Ok(self.refuse(Reason::Deadline, None, now));
         }
+        let letting_in = match self.letting_in(command, original.as_ref(), prices)? {
+            Ok(letting_in) => letting_in,
+            Err(reason) => {
+                let now = self.state.account(&command.account).balance();
+                return Ok(self.refuse(reason, None, now));
+            }
+        };
         self.ensure_plan(&command.account, prices)?;
         let now = self.state.account(&command.account).balance();
         let decided = self.facts_for(command, original.as_ref(), prices).and_then(|facts| {
@@ -92,6 +107,9 @@ impl PartitionCore {
             entry: entry.number,
             record: Cow::Owned(self.outgoing.last_ledger().to_vec()),
         };
+        if let Some(letting_in) = letting_in {
+            self.let_in(letting_in, entry.number, prices)?;
+        }
         if let ledger::Body::HoldRefused(_) = entry.body {
             self.reasons.push(Reason::InsufficientCredits);
             return Ok((Ending::Refused, outcome));
@@ -129,7 +147,9 @@ impl PartitionCore {
             | CommandBody::RemoveBudget { .. }
             | CommandBody::SetNotices { .. }
             | CommandBody::Refund { .. }
-            | CommandBody::Reverse { .. } => {}
+            | CommandBody::Reverse { .. }
+            | CommandBody::Rerate(_)
+            | CommandBody::DecideQuarantined { .. } => {}
         }
         Ok(facts)
     }
@@ -181,18 +201,40 @@ impl PartitionCore {
     }
 }
 
-/// The entry that a command wants reversed, from the record that it carries.
-fn original<'a>(command: &'a Command<'_>) -> Result<Option<Entry<'a>>, Reason> {
-    let CommandBody::Reverse { entry, record } = &command.body else {
+/// The entry that a command is about, from the record that it carries.
+pub(super) fn original<'a>(command: &'a Command<'_>) -> Result<Option<Entry<'a>>, Reason> {
+    let Some((entry, record)) = command.body.about() else {
         return Ok(None);
     };
     match wire::decode_ledger(record) {
         Ok(LedgerRecord::Entry(original))
-            if original.number == *entry && original.account == command.account =>
+            if original.number == entry && original.account == command.account =>
         {
             Ok(Some(original))
         }
+        Ok(_) | Err(_) if command.body.decides_quarantined() => Err(Reason::NotQuarantined),
         Ok(_) | Err(_) => Err(Reason::NotACharge),
+    }
+}
+
+/// Why a command is refused whose identity another one has.
+fn taken_by_another(body: &CommandBody<'_>) -> Reason {
+    match body {
+        CommandBody::Reverse { .. } | CommandBody::Rerate(_) => Reason::AlreadyCorrected,
+        CommandBody::DecideQuarantined { .. } => Reason::NotQuarantined,
+        CommandBody::Grant(_)
+        | CommandBody::Adjust { .. }
+        | CommandBody::Void { .. }
+        | CommandBody::Reserve(_)
+        | CommandBody::Capture { .. }
+        | CommandBody::Extend { .. }
+        | CommandBody::Settle { .. }
+        | CommandBody::Release { .. }
+        | CommandBody::AssignPlan { .. }
+        | CommandBody::SetBudget(_)
+        | CommandBody::RemoveBudget { .. }
+        | CommandBody::SetNotices { .. }
+        | CommandBody::Refund { .. } => Reason::IdempotencyConflict,
     }
 }
 
@@ -201,7 +243,9 @@ fn identity_of(command: &Command<'_>, original: Option<&Entry<'_>>) -> IdentityK
     match (command.body.hold(), original) {
         (Some(hold), _) => IdentityKey::of_command(&hold_scope(hold), &command.id),
         (None, Some(original)) => {
-            IdentityKey::of_command(&command.account, &reversal_id(original.number))
+            let decides = command.body.decides_quarantined();
+            let id = if decides { decision_id } else { correction_id };
+            IdentityKey::of_command(&command.account, &id(original.number))
         }
         (None, None) => IdentityKey::of_command(&command.account, &command.id),
     }

@@ -5,7 +5,9 @@
 //! State runs ahead of the commit. When a commit does not go through, the core is thrown away and
 //! made again from the ledger ([`crate::recover`]): nothing here is ever undone by hand.
 
+mod again;
 mod command;
+mod corrections;
 mod plans;
 mod time;
 mod usage;
@@ -18,6 +20,8 @@ use identity::{IdentityError, IdentityIndex};
 use ledger::{ApplyError, CatalogueAdopted, Entry, ExceptionKind, PartitionState};
 
 use crate::{Outgoing, Prices};
+
+pub use again::{DecidedAgain, Step};
 
 /// What stops a partition until it is made again from the ledger, or a person acts.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +37,7 @@ pub enum Halt {
     /// A bad deploy must not drain a topic into the dead letters.
     #[error(
         "dead letters come in an unbroken run or dominate; the last reason was {last}. Look at \
-         `tally sql \"SELECT * FROM dead_letters\"`, mend the producer, then restart the charger"
+         `tally dlq list`, mend the producer, then restart the charger"
     )]
     Brake { last: Reason },
 }
@@ -68,6 +72,27 @@ pub struct PartitionCore {
     drain_from: Option<EntryNumber>,
     outcomes: ledger::Counts,
     reasons: Vec<Reason>,
+    /// The entry that was asked for last, as the ledger has it.
+    provided: Option<Provided>,
+    /// While a step is decided again: what the ledger has for it.
+    again: Option<again::Again>,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a record that wants an entry was not taken"]
+pub enum Taken {
+    Done,
+    /// Nothing was decided: the decision needs to see this entry. [`PartitionCore::provide`] it, from
+    /// the ledger, and hand the record in again.
+    Wants(EntryNumber),
+}
+
+/// An entry, and its record; `None` when the ledger has no such entry.
+#[derive(Debug)]
+struct Provided {
+    entry: EntryNumber,
+    record: Option<Vec<u8>>,
 }
 
 /// What the ledger says of a partition.
@@ -97,6 +122,8 @@ impl PartitionCore {
             drain_from: (state.waiting_count() > 0).then_some(EntryNumber(0)),
             outcomes: ledger::Counts::default(),
             reasons: Vec::new(),
+            provided: None,
+            again: None,
             state,
             progress,
         }
@@ -158,14 +185,30 @@ impl PartitionCore {
     /// # Errors
     /// [`Halt`]: the partition stops; nothing of the record is lost, because nothing after the
     /// last seal is committed.
-    pub fn take(&mut self, record: &Record<'_>, prices: &Prices) -> Result<(), Halt> {
+    pub fn take(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Taken, Halt> {
         let topic = record.at.topic;
-        let ticket = self.batch.take(topic, record.offset)?;
-        self.advance(topic, record.appended_at, prices)?;
-        let ending = match topic {
-            Topic::LedgerCommands => self.command(record, prices)?,
-            _ => self.usage(record, prices)?,
+        let (ticket, ending) = if topic == Topic::LedgerCommands {
+            let command = wire::decode_command(record.value);
+            if let Ok(command) = &command
+                && let Some(entry) = self.wanted_by_command(command)?
+            {
+                return Ok(Taken::Wants(entry));
+            }
+            let ticket = self.batch.take(topic, record.offset)?;
+            self.advance(topic, record.appended_at, prices)?;
+            (ticket, self.command(record, command, prices)?)
+        } else {
+            let decoded = wire::decode_usage(record.value);
+            if let Ok(decoded) = &decoded
+                && let Some(entry) = self.wanted_by_event(&decoded.event)?
+            {
+                return Ok(Taken::Wants(entry));
+            }
+            let ticket = self.batch.take(topic, record.offset)?;
+            self.advance(topic, record.appended_at, prices)?;
+            (ticket, self.usage(record, decoded, prices)?)
         };
+        self.provided = None;
         self.batch.end(ticket, ending);
         let dead = match ending {
             Ending::Exception(ExceptionKind::DeadLetter { reason }) => Some(reason),
@@ -174,7 +217,12 @@ impl PartitionCore {
         if self.brake.note(dead.is_some()) {
             return Err(Halt::Brake { last: dead.unwrap_or(Reason::InvalidJson) });
         }
-        Ok(())
+        Ok(Taken::Done)
+    }
+
+    /// Hands in the record of an entry that was wanted; `None` when the ledger has none of that number.
+    pub fn provide(&mut self, entry: EntryNumber, record: Option<Vec<u8>>) {
+        self.provided = Some(Provided { entry, record });
     }
 
     /// Takes a newer catalogue into use: written before its first use, so that the ledger shows
@@ -231,6 +279,9 @@ impl PartitionCore {
     /// owner is to be told.
     fn write(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {
         self.outgoing.ledger(&entry.account, |out| wire::encode_entry(entry, out));
+        if self.again.is_some() {
+            return self.follow_expected().map(drop);
+        }
         let events = self.state.apply(entry)?;
         for event in &events {
             let mut bytes = Vec::new();
@@ -238,7 +289,7 @@ impl PartitionCore {
             let to = self.here(Topic::AccountEvents);
             self.outgoing.other(to, entry.account.as_bytes(), bytes, Vec::new());
         }
-        if let Some(remember) = entry.remember() {
+        for remember in entry.remember() {
             remember_in(&mut self.identity, &remember, entry.recorded_at.day());
         }
         Ok(())

@@ -11,7 +11,7 @@ use identity::Search;
 use ledger::decide::{self, Charge, Moment};
 use ledger::{Cause, Entry, ExceptionKind, HoldId, HoldName, Quarantined, Unrated};
 use sabotage::Break;
-use wire::{DeadLetter, Decoded};
+use wire::{DeadLetter, Decoded, Glimpse};
 
 use super::plans::facts;
 use super::{Halt, PartitionCore, entry_at};
@@ -24,8 +24,13 @@ const ORIGIN_PARTITION: &str = "tally-origin-partition";
 const ORIGIN_OFFSET: &str = "tally-origin-offset";
 
 impl PartitionCore {
-    pub(super) fn usage(&mut self, record: &Record<'_>, prices: &Prices) -> Result<Ending, Halt> {
-        let decoded = match wire::decode_usage(record.value) {
+    pub(super) fn usage(
+        &mut self,
+        record: &Record<'_>,
+        decoded: Result<Decoded<'_>, Fault>,
+        prices: &Prices,
+    ) -> Result<Ending, Halt> {
+        let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(fault) => return Ok(self.dead_letter(record, &fault, None)),
         };
@@ -34,7 +39,7 @@ impl PartitionCore {
         if home != self.partition {
             return Ok(self.misrouted(record, event, home));
         }
-        if let Some(fault) = foreign_currency(event, prices) {
+        if let Some(fault) = rating::foreign_currency(event, &prices.catalogue) {
             return Ok(self.dead_letter(record, &fault, Some(event)));
         }
         let key = IdentityKey::new(&event.account, &event.source, &event.id);
@@ -61,6 +66,9 @@ impl PartitionCore {
             let held = Held { reason: Reason::TooLate, conflicts_with: None };
             return self.quarantine(record, event, held);
         }
+        if event.corrects.is_some() {
+            return self.correct(decoded, record, prices);
+        }
         self.charge(decoded, record, prices)
     }
 
@@ -77,8 +85,7 @@ impl PartitionCore {
         self.ensure_plan(&event.account, prices)?;
         let moment = self.moment(record);
         let account = self.state.account(&event.account);
-        let plan = account.plan().and_then(|plan| plan.plan_at(event.time));
-        let plan = plan.map(|plan| Text::Owned(plan.to_owned()));
+        let plan = plan_at(account, &event);
         let priced = Priced { event, content, plan };
         let (entry, ending) = self.price(account, priced, prices, moment);
         if let Ending::Unrated = ending {
@@ -88,13 +95,13 @@ impl PartitionCore {
         Ok(ending)
     }
 
-    fn note_reason(&mut self, entry: &Entry<'_>) {
+    pub(super) fn note_reason(&mut self, entry: &Entry<'_>) {
         if let ledger::Body::Unrated(unrated) = &entry.body {
             self.reasons.push(unrated.reason);
         }
     }
 
-    fn quarantine(
+    pub(super) fn quarantine(
         &mut self,
         record: &Record<'_>,
         event: &UsageEvent<'_>,
@@ -144,6 +151,16 @@ impl PartitionCore {
         fault: &Fault,
         event: Option<&UsageEvent<'_>>,
     ) -> Ending {
+        // Of what cannot be read whole, what can be: whoever mends it looks for its producer.
+        let seen = match event {
+            Some(event) => Glimpse {
+                account: Some(Text::Borrowed(event.account.as_ref())),
+                source: Some(Text::Borrowed(event.source.as_ref())),
+                id: Some(Text::Borrowed(event.id.as_ref())),
+            },
+            None if record.at.topic == Topic::LedgerCommands => Glimpse::default(),
+            None => wire::glimpse(record.value),
+        };
         let letter = DeadLetter {
             reason: fault.reason,
             field: Text::Borrowed(&fault.field),
@@ -151,9 +168,9 @@ impl PartitionCore {
             at: record.at,
             offset: record.offset,
             received_at: record.appended_at,
-            account: event.map(|event| Text::Borrowed(event.account.as_ref())),
-            source: event.map(|event| Text::Borrowed(event.source.as_ref())),
-            id: event.map(|event| Text::Borrowed(event.id.as_ref())),
+            account: seen.account,
+            source: seen.source,
+            id: seen.id,
             record: kept(record.value).into(),
         };
         let mut bytes = Vec::with_capacity(record.value.len() + 128);
@@ -181,9 +198,15 @@ fn kept(value: &[u8]) -> &[u8] {
     &value[..value.len().min(LETTER_BYTES_MAX)]
 }
 
-struct Held {
-    reason: Reason,
-    conflicts_with: Option<domain::EntryNumber>,
+pub(super) struct Held {
+    pub(super) reason: Reason,
+    pub(super) conflicts_with: Option<domain::EntryNumber>,
+}
+
+/// The plan that the account had at the event's time.
+pub(super) fn plan_at(account: &ledger::Account, event: &UsageEvent<'_>) -> Option<Text<'static>> {
+    let plan = account.plan().and_then(|plan| plan.plan_at(event.time));
+    plan.map(|plan| Text::Owned(plan.to_owned()))
 }
 
 /// An event with what is needed to price it.
@@ -244,19 +267,4 @@ impl PartitionCore {
         let name: HoldName = event.hold.as_deref()?.parse().ok()?;
         (name.partition == self.partition && account.hold(name.hold).is_some()).then_some(name.hold)
     }
-}
-
-/// One currency per deployment: a cost that was reported in another one is a fault.
-fn foreign_currency(event: &UsageEvent<'_>, prices: &Prices) -> Option<Fault> {
-    let own = prices.catalogue.currency()?;
-    event.items.iter().enumerate().find_map(|(index, item)| {
-        let reported = item.vendor_cost?;
-        (reported.currency != own).then(|| {
-            Fault::new(
-                Reason::BadCurrency,
-                format!("data.items[{index}].vendor_cost.currency"),
-                reported.currency.as_str(),
-            )
-        })
-    })
 }

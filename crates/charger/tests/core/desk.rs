@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use charger::{CoreSettings, Folded, Halt, PartitionCore, Prices};
+use charger::{CoreSettings, Folded, Halt, PartitionCore, Prices, Taken};
 use domain::{Credits, Offset, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::{NoHeaders, Record};
 use flow::{BrakeLimits, Progress};
@@ -110,7 +110,14 @@ impl Desk {
         *next += 1;
         let record =
             Record { at, offset, appended_at: self.now, key: b"", value, headers: &NoHeaders };
-        self.core.take(&record, &self.prices)
+        if let Taken::Wants(entry) = self.core.take(&record, &self.prices)? {
+            let found = self.ledger.iter().find(|bytes| {
+                matches!(wire::decode_ledger(bytes), Ok(LedgerRecord::Entry(other)) if other.number == entry)
+            });
+            self.core.provide(entry, found.cloned());
+            assert_eq!(self.core.take(&record, &self.prices)?, Taken::Done);
+        }
+        Ok(())
     }
 
     pub(crate) fn usage(&mut self, event: &str) {
@@ -159,6 +166,14 @@ impl Desk {
         let mut bytes = Vec::new();
         wire::encode_command(&command, &mut bytes);
         self.put(Topic::LedgerCommands, &bytes).unwrap();
+    }
+
+    /// The record of an entry that was sealed.
+    pub(crate) fn record(&self, entry: &Entry<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        wire::encode_entry(entry, &mut bytes);
+        assert!(self.ledger.contains(&bytes));
+        bytes
     }
 
     /// All inputs were seen empty.

@@ -1,6 +1,7 @@
 //! What becomes of each kind of input, record by record, without a log.
 #![allow(clippy::unwrap_used)]
 
+mod corrections;
 mod credits;
 mod desk;
 

@@ -1,7 +1,9 @@
 //! Credits that came, moved or went by hand.
 
 use axum::http::StatusCode;
-use ledger::{Adjustment, Grant, LotClosed, Refunded, Reversed};
+use ledger::{
+    Adjustment, Corrected, Corrector, Grant, LotClosed, QuarantineDecided, Refunded, Reversed,
+};
 use serde_json::json;
 
 use super::{Answer, Said};
@@ -63,5 +65,33 @@ impl Said<'_> {
             "lot": self.opened(),
         });
         self.with(StatusCode::CREATED, &reversed.by, own)
+    }
+
+    pub(super) fn corrected(&self, corrected: &Corrected<'_>) -> Result<Answer, Problem> {
+        let Corrector::ByHand(by) = &corrected.by else { return Err(self.made_by_nobody()) };
+        let event = &corrected.before.event;
+        let own = json!({
+            "corrects": projection::entry_id(self.partition, corrected.corrects),
+            "charge": projection::entry_id(self.partition, corrected.charge),
+            "before": corrected.before.credits,
+            "now": corrected.now.as_ref().map(|now| now.credits).unwrap_or_default(),
+            "change": corrected.change(),
+            "source": event.source,
+            "event": event.id,
+            // Of overage that was repaid or billed meanwhile.
+            "lot": self.opened(),
+        });
+        Ok(self.with(StatusCode::CREATED, by, own))
+    }
+
+    pub(super) fn quarantine_decided(&self, decided: &QuarantineDecided<'_>) -> Answer {
+        let own = json!({
+            "held": projection::entry_id(self.partition, decided.held),
+            "source": decided.source,
+            "event": decided.id,
+            "reason": decided.reason.code(),
+            "decision": if decided.accepted { "accepted" } else { "rejected" },
+        });
+        self.with(StatusCode::CREATED, &decided.by, own)
     }
 }

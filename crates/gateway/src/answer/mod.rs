@@ -37,6 +37,8 @@ pub(crate) fn of_entry(partition: Partition, entry: &Entry<'_>) -> Result<Answer
         Body::LotVoided(closed) => said.voided(closed),
         Body::Refunded(refunded) => Ok(said.refunded(refunded)),
         Body::Reversed(reversed) => Ok(said.reversed(reversed)),
+        Body::Corrected(corrected) => said.corrected(corrected),
+        Body::QuarantineDecided(decided) => Ok(said.quarantine_decided(decided)),
         Body::HoldReserved(reserved) => Ok(said.reserved(reserved)),
         Body::HoldRefused(refused) => Err(said.hold_refused(refused)),
         Body::HoldCaptured(captured) => Ok(said.captured(captured)),

@@ -102,7 +102,8 @@ pub(crate) async fn append(
 ) -> Result<Offset, Problem> {
     let mut value = Vec::new();
     wire::encode_access(record, &mut value);
-    let record = Outbound { to: ACCESS, key: bytes::Bytes::new(), value: value.into() };
+    let record =
+        Outbound { to: ACCESS, key: bytes::Bytes::new(), value: value.into(), headers: Vec::new() };
     let offsets = appending.append(vec![record]).await?;
     let offset = offsets.first().ok_or_else(|| Problem::internal("no offset for a record"))?;
     Ok(offset.next())

@@ -71,6 +71,10 @@ const COMMAND_REFUSALS: &[(u16, &str)] = &[
     (503, "The deadline passed before it was decided: nothing was changed."),
     (504, "Not decided in time: the same request with the same key tells what became of it."),
 ];
+const REPLAY_REFUSALS: &[(u16, &str)] = &[
+    (404, "No such rebuild."),
+    (409, "Not now, or not as it stands: `type` says why. `replay_busy` may be asked again."),
+];
 const NO_HOLD: &[(u16, &str)] = &[
     (404, "No such hold is open: it never was, or it has ended."),
     (409, "The key was used for another request."),
@@ -83,6 +87,14 @@ const PERIOD: &[(&str, &str)] = &[
     ("from", "From this time on (RFC 3339)."),
     ("to", "Before this time."),
     ("top", "Only the largest so many."),
+];
+
+const LETTERS: &[(&str, &str)] = &[
+    ("code", "A reason code."),
+    ("source", "Of this producer."),
+    ("schema", "json, or avro: and a fingerprint, as the groups show it."),
+    ("since", "Put aside at or after this time."),
+    ("state", "open, retried or all."),
 ];
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -284,6 +296,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: &[
             ("consistency", "strict: everything that was accepted before is in it."),
             ("wait", "How long to wait for that, in seconds; 5 by default."),
+            ("at", "The balance at this ledger time, with the entries that made it."),
+            ("from", "With `at`: its movements since this time; since the first entry otherwise."),
         ],
         refusals: &[(504, "Not yet (strict).")],
         ..get(
@@ -295,7 +309,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         query: &[
             ("limit", "How many; 100 by default."),
-            ("before", "Only entries before this one."),
+            ("before", "Only entries before the one of this sequence number."),
+            ("from", "Recorded at or after this ledger time."),
+            ("to", "Recorded before this time."),
+            ("kind", "Of this kind: debit, grant, hold_reserved and so on."),
         ],
         ..get(
             "/v1/accounts/{id}/entries",
@@ -395,12 +412,275 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Every service",
         &[(200, "Status", "Lag, watermarks, throughput, holds, unrated.")],
     ),
-    get("/v1/freshness", "How fresh ClickHouse is", &[(200, "Rows", "By table.")]),
+    Operation {
+        about: "From the topic itself: it answers while ClickHouse is away.",
+        query: LETTERS,
+        ..get(
+            "/v1/dead-letters",
+            "Dead letters by code, source and schema",
+            &[(200, "LetterGroups", "The largest first, each with what to type next.")],
+        )
+    },
+    Operation {
+        about: "Page by page, in the order of their names.",
+        query: &[
+            ("code", "A reason code."),
+            ("source", "Of this producer."),
+            ("schema", "json, or avro: and a fingerprint, as the groups show it."),
+            ("since", "Put aside at or after this time."),
+            ("state", "open, retried or all."),
+            ("from", "From this letter on: the `next` of the page before."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get(
+            "/v1/dead-letters/records",
+            "Dead letters with their bytes",
+            &[(200, "Rows", "Letters; `next` names where the next page begins.")],
+        )
+    },
+    Operation {
+        about: "The bytes go to usage.raw as they were, so the event keeps its identity: one that was charged \
+            meanwhile is a duplicate. What today's code still cannot read is not sent and stays open.",
+        idempotent: false,
+        refusals: &[(404, "There is no such letter.")],
+        ..write(
+            "/v1/dead-letters/retry",
+            "Send dead letters again, or see what would become of them",
+            Body::Of("RetryRequest"),
+            &[(200, "Retried", "What would become of each, or what did.")],
+        )
+    },
+    Operation {
+        about: "Named by its place, 3-17, or by the input that it was, usage.raw[3]@17.",
+        refusals: &[(404, "There is no such letter; they are kept for some days.")],
+        ..get(
+            "/v1/dead-letters/{letter}",
+            "One dead letter",
+            &[(200, "Row", "Its bytes, and what today's code says of them.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("code", "One reason."),
+            ("limit", "How many groups; 100 by default, 200 at most."),
+        ],
+        ..get(
+            "/v1/unrated",
+            "What waits for a price",
+            &[(200, "Rows", "By what is missing, with what would cover it as TOML to fill in.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("since", "Since this ledger time; seven days ago unless said."),
+            ("source", "One producer."),
+            ("limit", "How many; 100 by default."),
+        ],
+        ..get(
+            "/v1/sources",
+            "How each producer behaves",
+            &[(
+                200,
+                "Rows",
+                "Duplicates, conflicts, misroutes, dead letters, clocks; the busiest first.",
+            )],
+        )
+    },
     get(
-        "/v1/verify",
-        "Check the invariants",
-        &[(200, "Rows", "What was checked, and the first counterexamples.")],
+        "/v1/doctor",
+        "What is wrong, and what to do",
+        &[(200, "Diagnosis", "Every check, with what it saw.")],
     ),
+    Operation {
+        refusals: &[(404, "The ledger has no such entry, or it is not the key's to see.")],
+        ..get(
+            "/v1/entries/{entry}",
+            "Explain an entry of the ledger",
+            &[(200, "Explained", "With its postings, its seal, and what corrects it.")],
+        )
+    },
+    get("/v1/freshness", "How fresh ClickHouse is", &[(200, "Rows", "By table.")]),
+    Operation {
+        about: "Without deep, the ledger's own proofs and ClickHouse's sums. With deep, all twelve \
+            invariants, from the ledger, the catalogue, the inputs and ClickHouse: the answer is NDJSON, \
+            lines of {\"progress\"} and at last one of {\"report\"} or {\"problem\"}.",
+        query: &[
+            ("deep", "true for everything."),
+            (
+                "from",
+                "Deep: prices and inputs from this ledger time on, or from partition:offset pairs.",
+            ),
+            ("rate", "Deep: records per second, 20000 by default; 0 is no bound."),
+            ("every", "Deep: one charge of so many is reckoned independently, each by default."),
+        ],
+        refusals: &[(409, "Another long proof is running.")],
+        ..get(
+            "/v1/verify",
+            "Check the invariants",
+            &[(200, "Rows", "What was checked, and the first counterexamples.")],
+        )
+    },
+    Operation {
+        about: "Decides the inputs again with today's code and compares with the ledger, entry by \
+            entry. Nothing is written. The answer is NDJSON: lines of {\"progress\"} and at last one of \
+            {\"report\"} or {\"problem\"}.",
+        query: &[
+            ("partition", "One partition; all by default."),
+            ("from_seal", "The first seal whose inputs are decided again, 1 by default."),
+            ("catalogue", "newest: what would the newest catalogue have charged?"),
+            ("rate", "Records per second, 20000 by default; 0 is no bound."),
+        ],
+        refusals: &[(409, "Another long proof is running.")],
+        ..get(
+            "/v1/replay/raw",
+            "Replay the inputs and compare",
+            &[(200, "Rows", "What was decided again, and the first differences.")],
+        )
+    },
+    Operation {
+        about: "Nothing changes. Reads the ledger, and follows each charge to the entry that stands for it.",
+        idempotent: false,
+        ..write(
+            "/v1/rerates/plan",
+            "What another catalogue would have charged",
+            Body::Of("ReratePlanRequest"),
+            &[(200, "ReratePlan", "The charges that would differ, 250,000 at most.")],
+        )
+    },
+    Operation {
+        about: "At most 500 charges of a plan. The same plan again changes nothing.",
+        idempotent: false,
+        ..write(
+            "/v1/rerates",
+            "Price charges anew",
+            Body::Of("RerateRequest"),
+            &[(200, "RerateResults", "What became of each charge.")],
+        )
+    },
+    Operation {
+        query: &[
+            ("state", "held (the default), accepted, rejected, or all"),
+            ("account", "Of one account."),
+            ("source", "Of one source."),
+            ("reason", "Of one reason code."),
+        ],
+        ..get(
+            "/v1/quarantine",
+            "Records that were held back",
+            &[(200, "Quarantine", "The oldest first, 1,000 at most.")],
+        )
+    },
+    Operation {
+        about: "The record is charged as if it came now; one that conflicts with another takes its place.",
+        refusals: &[(404, "There is no such entry."), (409, "It is not held, or not any more.")],
+        ..write(
+            "/v1/quarantine/{entry}/accept",
+            "Let a held-back record in",
+            Body::Of("ReasonRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is no such entry."), (409, "It is not held, or not any more.")],
+        ..write(
+            "/v1/quarantine/{entry}/reject",
+            "Leave a held-back record out",
+            Body::Of("ReasonRequest"),
+            APPLIED,
+        )
+    },
+    Operation {
+        about: "Changes nothing.",
+        idempotent: false,
+        refusals: &[],
+        ..write(
+            "/v1/replays/plan",
+            "Plan to make tables again from the ledger",
+            Body::Of("ReplayWish"),
+            &[(200, "Row", "The plan as TOML: a file to review and to apply.")],
+        )
+    },
+    Operation {
+        about: "There is one rebuild at a time. The same plan again answers how it stands.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays",
+            "Begin what a plan says",
+            Body::Of("ReplayBegin"),
+            &[(200, "Replay", "Begun.")],
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is none.")],
+        ..get(
+            "/v1/replays",
+            "The rebuild that is not through",
+            &[(200, "Replay", "How it stands.")],
+        )
+    },
+    Operation {
+        refusals: &[(404, "There is none of that name.")],
+        ..get("/v1/replays/{id}", "A rebuild", &[(200, "Replay", "How it stands.")])
+    },
+    Operation {
+        about: "Works for about two seconds. Ask again until `caught_up`: the tables beside then have all \
+            that the live ones have.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/advance",
+            "Fill the tables beside, a step",
+            Body::None,
+            &[(200, "Row", "How far they have come.")],
+        )
+    },
+    Operation {
+        about: "The projector pauses for it at a batch boundary. Ask again until `state` is done.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/diff",
+            "Compare with the live tables, a step",
+            Body::None,
+            &[(200, "Row", "By table, day, account, feature and model; a digest names it.")],
+        )
+    },
+    Operation {
+        about: "At a batch boundary of the projector, all pairs or none. Ask again until `state` is done. \
+            One that was interrupted is finished.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/swap",
+            "Exchange the tables, a step",
+            Body::Of("ReplaySwap"),
+            &[(200, "Row", "What is live now.")],
+        )
+    },
+    Operation {
+        about: "Pairs that were exchanged are exchanged back, and the projector goes on. Ask again until \
+            `state` is done.",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}/abort",
+            "Undo an exchange that was interrupted, a step",
+            Body::None,
+            &[(200, "Row", "What is live now.")],
+        )
+    },
+    Operation {
+        method: "DELETE",
+        idempotent: false,
+        refusals: REPLAY_REFUSALS,
+        ..write(
+            "/v1/replays/{id}",
+            "Drop the tables beside the live ones",
+            Body::None,
+            &[(200, "Row", "What is live, and stays.")],
+        )
+    },
     Operation {
         about: "The key is shown once.",
         refusals: &[(

@@ -43,6 +43,48 @@ const CATEGORY: Shape = Words(&["promotional", "included", "purchased"]);
 
 pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     (
+        "ReplayWish",
+        &[
+            may("tables", Texts, "Tables that the ledger makes; all of them when absent."),
+            may("partition", Count, "Only this partition of the ledger."),
+            may("from_offset", Count, "From this offset on; with partition."),
+            may("to_offset", Count, "Before this offset; with partition."),
+            may("from", Time, "From what the ledger took at this time on."),
+            may("to", Time, "Before what the ledger took at this time."),
+            may("reason", Text, "Why; stands in the plan."),
+            may("actor", Text, "On whose behalf."),
+        ],
+    ),
+    (
+        "ReplayBegin",
+        &[must("plan", Text, "The plan's file, as it is."), may("actor", Text, "On whose behalf.")],
+    ),
+    (
+        "ReplaySwap",
+        &[
+            may("back", Flag, "The original tables again."),
+            may("accept_differences", Text, "The digest of the differences that were looked at."),
+        ],
+    ),
+    (
+        "Replay",
+        &[
+            must("replay", Text, "Its name: the hash of its plan."),
+            must("state", Words(&["planned", "building", "exchanging", "swapped", "dropped"]), ""),
+            must("live", Words(&["original", "rebuilt"]), "What analysts read."),
+            must("tables", Texts, "Those that are made again."),
+            must("range", Flag, "Only a part of the ledger: can be compared, not exchanged."),
+            must("reached", Anys, "By partition: from where, and up to where."),
+            must(
+                "paused",
+                OrNull(&Any),
+                "For how many seconds the projector is asked to stand still.",
+            ),
+            must("digest", OrNull(&Text), "Names the differences that were found last."),
+            must("accepted", Texts, "Digests of differences that were accepted."),
+        ],
+    ),
+    (
         "Money",
         &[
             must("amount", Amount, "In whole currency units, as a decimal string."),
@@ -257,6 +299,62 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     ),
     ("ReasonRequest", &[must("reason", Text, "")]),
     (
+        "RerateFilter",
+        &[
+            may("accounts", Texts, ""),
+            may("features", Texts, ""),
+            may("models", Texts, "Charges with an item of one of them."),
+            may("sources", Texts, ""),
+            may("from", Time, "Event times from here on."),
+            may("to", Time, "Event times before this."),
+        ],
+    ),
+    (
+        "ReratePlanRequest",
+        &[
+            may("filter", Of("RerateFilter"), "What is looked at; everything unless said."),
+            may(
+                "catalogue",
+                Count,
+                "The catalogue when its next offset was this; the newest unless said.",
+            ),
+        ],
+    ),
+    (
+        "ReratePlan",
+        &[
+            must("catalogue", Count, "Its next offset."),
+            must("looked_at", Count, "Charges that the filter takes."),
+            must("whole", Flag, "Whether there are no more than are listed."),
+            must("unpriced", Count, "Charges that this catalogue has no price for: they stay."),
+            must("unpriced_examples", Anys, ""),
+            must("charges", Anys, "With the entry that stands for each, and both prices."),
+        ],
+    ),
+    (
+        "RerateCharge",
+        &[
+            must("entry", Text, "The entry that stands for the charge."),
+            must("offset", Count, "Where it stands in the ledger."),
+            must("credits", Amount, "What it is to come to."),
+        ],
+    ),
+    (
+        "RerateRequest",
+        &[
+            must("plan", Text, "Names the plan: the same again changes nothing."),
+            must("catalogue", Count, "The catalogue of the plan."),
+            must("charges", Many("RerateCharge"), "500 at most."),
+            must("reason", Text, ""),
+            may("actor", Text, "On whose behalf; the key speaks for itself otherwise."),
+        ],
+    ),
+    (
+        "RerateResults",
+        &[must("results", Anys, "Per charge: applied, repeated, refused or undecided.")],
+    ),
+    ("Quarantine", &[must("quarantine", Anys, "")]),
+    (
         "PlanRequest",
         &[
             must("plan", Text, "A plan of the catalogue."),
@@ -393,7 +491,72 @@ pub(super) const SCHEMAS: &[(&str, &[Field])] = &[
     ),
     ("Imported", &[must("toml", Text, "")]),
     ("SqlRequest", &[must("query", Text, "One SELECT."), may("format", Text, "")]),
-    ("Status", &[must("services", Anys, "")]),
+    (
+        "Status",
+        &[
+            must(
+                "services",
+                Anys,
+                "name, lag_records, lag_s, oldest_waiting, throughput_per_s, halted, standing.",
+            ),
+            must("clickhouse", Any, "Whether it answers; what it counts is null when it does not."),
+            must("open_holds", OrNull(&Count), ""),
+            must("unrated_waiting", OrNull(&Count), ""),
+            must("dead_letters", OrNull(&Count), "Those that were not sent again."),
+            must("dead_letters_retried", OrNull(&Count), ""),
+            must("quarantined", OrNull(&Count), ""),
+            must("catalogue", Any, ""),
+        ],
+    ),
+    (
+        "LetterGroups",
+        &[
+            must("open", Count, ""),
+            must("retried", Count, ""),
+            must(
+                "groups",
+                Anys,
+                "code, source, schema, open, retried, first_at, last_at, example, next.",
+            ),
+            must("letters_of_other_groups", Count, "Past 1,000 groups."),
+            must("complete", Flag, "Whether every letter that is kept was looked at."),
+        ],
+    ),
+    (
+        "RetryRequest",
+        &[
+            may("letter", Text, "One letter, also one that was sent again before."),
+            may("code", Text, "Those of this reason."),
+            may("source", Text, "Those of this producer."),
+            may("schema", Text, "Those that are written so."),
+            may("since", Time, "Those put aside at or after this."),
+            may("again", Flag, "Also those that were sent again before."),
+            may("dry_run", Flag, "Send nothing: true unless said."),
+            may("limit", Count, "How many at once; 500 at most."),
+            may("from", Text, "From this letter on: the `next` of the answer before."),
+            may("wait_s", Count, "Wait so long for what becomes of them; 10 unless said."),
+            may("actor", Text, "Who has them sent, when an operator does it for somebody."),
+        ],
+    ),
+    (
+        "Retried",
+        &[
+            must("dry_run", Flag, ""),
+            must("letters", Anys, "Each with `would`, or with how it `ended`."),
+            must("outcomes", Any, "How many ended, or would end, how."),
+            must("next", OrNull(&Text), "Where the next request goes on."),
+        ],
+    ),
+    (
+        "Diagnosis",
+        &[
+            must("healthy", Flag, "Nothing is wrong; there may be warnings."),
+            must("worst", OrNull(&Text), "ok, note, warning or wrong."),
+            must("findings", Anys, "check, severity, found, what_to_do."),
+            must("version", Text, ""),
+            must("now", Time, ""),
+        ],
+    ),
     (
         "KeyRequest",
         &[

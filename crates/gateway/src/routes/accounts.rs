@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::app::{App, literal, now};
 use crate::form::Params;
 use crate::problem::Problem;
+use crate::routes::history::time_literal;
 use crate::routes::limit_of;
 
 pub(crate) async fn entries(
@@ -17,6 +18,19 @@ pub(crate) async fn entries(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let limit = limit_of(&mut params)?;
+    let mut condition = format!("e.account = {}", literal(&account));
+    if let Some(from) = params.parsed("from", "bad_time")? {
+        condition.push_str(&format!(" AND e.recorded_at >= {}", time_literal(from)));
+    }
+    if let Some(to) = params.parsed("to", "bad_time")? {
+        condition.push_str(&format!(" AND e.recorded_at < {}", time_literal(to)));
+    }
+    if let Some(before) = params.parsed::<u64>("before", "bad_value")? {
+        condition.push_str(&format!(" AND e.sequence < {before}"));
+    }
+    if let Some(kind) = params.text("kind") {
+        condition.push_str(&format!(" AND e.kind = {}", literal(&kind)));
+    }
     params.finish()?;
     let sql = format!(
         "SELECT e.entry_id AS entry_id, e.sequence AS sequence, e.kind AS kind,
@@ -25,10 +39,10 @@ pub(crate) async fn entries(
             e.available_after AS available_after, e.overage_after AS overage_after,
             e.source AS source, e.event_id AS event_id, e.cause_kind AS cause_kind,
             e.cause_topic AS cause_topic, e.cause_partition AS cause_partition,
-            e.cause_offset AS cause_offset, e.reason AS reason, e.actor AS actor
-         FROM ledger_entries AS e WHERE e.account = {}
-         ORDER BY e.sequence DESC LIMIT {limit}",
-        literal(&account)
+            e.cause_offset AS cause_offset, e.reason AS reason, e.actor AS actor,
+            e.corrects AS corrects, e.ledger_offset AS ledger_offset
+         FROM ledger_entries AS e WHERE {condition}
+         ORDER BY e.sequence DESC LIMIT {limit}"
     );
     let entries: Vec<Value> = app.warehouse.query_rows(&sql).await?;
     let freshness = freshness_of(&app, Some(app.home(&account))).await?;

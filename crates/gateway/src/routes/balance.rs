@@ -1,5 +1,6 @@
 //! `GET /v1/accounts/{id}/balance` and `/lots`: what an account has, from ClickHouse, and how fresh
-//! that is. `?consistency=strict` waits until everything that was sent before is in it.
+//! that is. `?consistency=strict` waits until everything that was sent before is in it; `?at=…` is
+//! the balance at a past time.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -9,9 +10,10 @@ use ledger::Category;
 use serde_json::{Value, json};
 
 use crate::app::{App, literal, now};
-use crate::form::Params;
+use crate::form::{self, Params};
 use crate::problem::Problem;
 use crate::routes::accounts::freshness_of;
+use crate::routes::history;
 use crate::routes::outlook::word_of;
 use crate::routes::plans::period;
 use crate::routes::{limit_of, rows};
@@ -25,6 +27,15 @@ pub(crate) async fn balance(
     Path(account): Path<String>,
     mut params: Params,
 ) -> Result<Response, Problem> {
+    let at = params.parsed("at", "bad_time")?;
+    let from = params.parsed("from", "bad_time")?;
+    if let Some(at) = at {
+        params.finish()?;
+        return history::balance_at(&app, &account, at, from).await;
+    }
+    if from.is_some() {
+        return Err(form::missing("at"));
+    }
     let consistency = params.text("consistency");
     let patience = strict::patience(&mut params)?;
     params.finish()?;

@@ -105,7 +105,7 @@ pub(crate) async fn reverse(
 }
 
 /// An entry by its name: `3-8812`.
-fn entry_of(text: &str) -> Option<(Partition, EntryNumber)> {
+pub(super) fn entry_of(text: &str) -> Option<(Partition, EntryNumber)> {
     let (partition, number) = text.split_once('-')?;
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(partition) || !digits(number) {

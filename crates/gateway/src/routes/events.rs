@@ -60,7 +60,12 @@ pub(crate) async fn post(
                 let account = &decoded.event.account;
                 let to = TopicPartition { topic: Topic::UsageRaw, partition: app.home(account) };
                 let key = Bytes::copy_from_slice(account.as_bytes());
-                accepted.push(Outbound { to, key, value: body.slice_ref(event) });
+                accepted.push(Outbound {
+                    to,
+                    key,
+                    value: body.slice_ref(event),
+                    headers: Vec::new(),
+                });
                 judged.push(Ok(decoded.event.id.into_owned()));
             }
             Err(fault) => judged.push(Err(Refused { id: id_of(event), fault })),
@@ -157,6 +162,10 @@ pub(super) fn ended(event: &mut Value, partition: Partition, ending: Ending) {
         Ending::Debit { entry: number, credits } => {
             event["entry"] = entry(number).into();
             event["credits"] = credits.to_string().into();
+        }
+        Ending::Corrected { entry: number, change } => {
+            event["entry"] = entry(number).into();
+            event["change"] = change.to_string().into();
         }
         Ending::Unrated { entry: number, reason }
         | Ending::Quarantined { entry: number, reason } => {

@@ -45,7 +45,10 @@ pub(super) async fn by_event(
     let key = Bytes::copy_from_slice(account.as_bytes());
     let id = event.id.to_string();
     let watch = app.followed.watch();
-    let offsets = app.appending.append(vec![Outbound { to, key, value: record.clone() }]).await?;
+    let offsets = app
+        .appending
+        .append(vec![Outbound { to, key, value: record.clone(), headers: Vec::new() }])
+        .await?;
     app.metrics.events.with_label_values(&["accepted"]).inc();
     let inputs: Vec<_> = offsets.into_iter().map(|offset| (name.partition, offset)).collect();
     let patience = app.settings.command_patience;
@@ -91,6 +94,7 @@ async fn first_of(
     match ending {
         Ending::Debit { entry, .. }
         | Ending::Unrated { entry, .. }
+        | Ending::Corrected { entry, .. }
         | Ending::Quarantined { entry, .. } => Ok((ending, Some(entry), false)),
         Ending::Exception(ExceptionKind::Duplicate { repeats }) => {
             let record = command::found(app, name.partition, repeats).await?;

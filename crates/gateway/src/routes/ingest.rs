@@ -152,5 +152,5 @@ fn outbound(app: &App, body: &Bytes, line: &[u8]) -> Outbound {
         None => (Partition(0), Bytes::new()),
     };
     let to = TopicPartition { topic: Topic::UsageRaw, partition };
-    Outbound { to, key, value: body.slice_ref(line) }
+    Outbound { to, key, value: body.slice_ref(line), headers: Vec::new() }
 }

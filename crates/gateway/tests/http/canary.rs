@@ -82,8 +82,32 @@ const PROMISE: &[(&str, &str, &[&str], About)] = &[
     ("GET", "/v1/schema", &["operator", "analyst"], About::Nothing),
     ("GET", "/v1/export", &["finance", "operator", "analyst"], About::Filter),
     ("GET", "/v1/status", &["operator", "analyst"], About::All),
+    ("GET", "/v1/dead-letters", OPERATOR, About::All),
+    ("GET", "/v1/dead-letters/records", OPERATOR, About::All),
+    ("POST", "/v1/dead-letters/retry", OPERATOR, About::All),
+    ("GET", "/v1/dead-letters/{letter}", OPERATOR, About::All),
+    ("GET", "/v1/unrated", OPERATOR, About::All),
+    ("GET", "/v1/sources", OPERATOR, About::All),
+    ("GET", "/v1/doctor", OPERATOR, About::All),
+    // Another's entry is as good as none; see below.
+    ("GET", "/v1/entries/{entry}", &ROLES, About::Events),
     ("GET", "/v1/freshness", &ROLES, About::Nothing),
     ("GET", "/v1/verify", OPERATOR, About::All),
+    ("POST", "/v1/rerates/plan", OPERATOR, About::All),
+    ("POST", "/v1/rerates", OPERATOR, About::All),
+    ("GET", "/v1/quarantine", OPERATOR, About::All),
+    ("POST", "/v1/quarantine/{entry}/accept", OPERATOR, About::All),
+    ("POST", "/v1/quarantine/{entry}/reject", OPERATOR, About::All),
+    ("GET", "/v1/replay/raw", OPERATOR, About::All),
+    ("POST", "/v1/replays/plan", OPERATOR, About::All),
+    ("POST", "/v1/replays", OPERATOR, About::All),
+    ("GET", "/v1/replays", OPERATOR, About::All),
+    ("GET", "/v1/replays/{id}", OPERATOR, About::All),
+    ("POST", "/v1/replays/{id}/advance", OPERATOR, About::All),
+    ("POST", "/v1/replays/{id}/diff", OPERATOR, About::All),
+    ("POST", "/v1/replays/{id}/swap", OPERATOR, About::All),
+    ("POST", "/v1/replays/{id}/abort", OPERATOR, About::All),
+    ("DELETE", "/v1/replays/{id}", OPERATOR, About::All),
     ("POST", "/v1/keys", OPERATOR, About::All),
     ("GET", "/v1/keys", OPERATOR, About::All),
     ("POST", "/v1/keys/{id}/rotate", OPERATOR, About::All),
@@ -382,6 +406,7 @@ fn an_explanation_shows_own_accounts_and_sources_alone() {
     let path = |id: &str| format!("/v1/events?source=test&id={id}");
     let both = tally.get(&path("both")).send().unwrap();
     assert_eq!(both.status().as_u16(), 409);
+    let secret = tally.got(&path("secret"))["entry"].as_str().unwrap().to_owned();
 
     // Before and after ClickHouse has them.
     for round in 0..2 {
@@ -401,6 +426,11 @@ fn an_explanation_shows_own_accounts_and_sources_alone() {
                 assert_eq!(found["state"], "unknown", "{role} {id}: {found}");
                 assert_eq!(found["dead_letters"], json!([]));
             }
+            let own = seen("own")["entry"].as_str().unwrap().to_owned();
+            assert_eq!(ask(&format!("/v1/entries/{own}")).0, 200, "{role}");
+            let (status, body) = ask(&format!("/v1/entries/{secret}"));
+            assert_eq!(status, 404, "{role}: {body}");
+            assert!(!body.contains(CANARY), "{role}: {body}");
             for account in [CANARY, "acct_nobody"] {
                 let (status, _) = ask(&format!("{}&account={account}", path("secret")));
                 assert_eq!(status, 403, "{role}");
@@ -411,6 +441,9 @@ fn an_explanation_shows_own_accounts_and_sources_alone() {
     let elsewhere = key(&tally, "producer", json!({ "sources": ["/elsewhere"] }));
     let refused = tally.ask(Method::GET, &path("own"), Some(&elsewhere)).send().unwrap();
     assert_eq!(refused.status().as_u16(), 403);
+    let entry = format!("/v1/entries/{secret}");
+    let refused = tally.ask(Method::GET, &entry, Some(&elsewhere)).send().unwrap();
+    assert_eq!(refused.status().as_u16(), 404);
 }
 
 /// What a bound key reads of its own account is that account's alone.

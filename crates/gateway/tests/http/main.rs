@@ -4,10 +4,14 @@
 
 mod canary;
 mod catalogue;
+mod corrections;
 mod credits;
+mod desk;
+mod history;
 mod holds;
 mod hostile;
 mod keys;
+mod proofs;
 mod reading;
 mod refusals;
 mod tally;

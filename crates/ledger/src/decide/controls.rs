@@ -1,14 +1,13 @@
-//! Budgets, notices and reversals.
+//! Budgets and notices.
 
 use domain::limits::BUDGETS_MAX;
 use domain::{Credits, Reason, Text, Timestamp, Traffic, UsageEvent};
 use smallvec::SmallVec;
 
 use crate::entry::{BudgetUse, BudgetUses};
-use crate::workbook::Workbook;
 use crate::{
-    Account, Balance, Body, BudgetRemoved, BudgetSet, BudgetTerms, ByHand, Entry, Hold, NoticesSet,
-    Return, Reversed, TopUp,
+    Account, Balance, Body, BudgetRemoved, BudgetScope, BudgetSet, BudgetTerms, ByHand, Hold,
+    NoticesSet, TopUp,
 };
 
 /// Who spends: what budgets look at.
@@ -29,6 +28,10 @@ impl<'e> Spender<'e> {
         }
     }
 
+    fn is_within(&self, scope: &BudgetScope<'_>) -> bool {
+        scope.covers_parts(self.user, self.team, self.feature, self.traffic)
+    }
+
     pub(super) fn of_hold(hold: &'e Hold) -> Self {
         Self {
             user: hold.scope.user.as_deref(),
@@ -40,31 +43,47 @@ impl<'e> Spender<'e> {
 }
 
 /// What charging `credits` at a time (negative: giving them back) adds to the account's budgets.
-/// What is dated before a budget's window belongs to one that is over, and counts no more.
 pub(super) fn budget_uses(
     account: &Account,
     spender: &Spender<'_>,
     credits: Credits,
     at: Timestamp,
 ) -> BudgetUses<'static> {
-    if credits.is_zero() {
-        return BudgetUses::new();
+    budget_uses_of(account, &[(spender, credits, at)])
+}
+
+/// The same of several, one after another. What is dated before a budget's window belongs to one that
+/// is over, and counts no more.
+pub(super) fn budget_uses_of(
+    account: &Account,
+    spent: &[(&Spender<'_>, Credits, Timestamp)],
+) -> BudgetUses<'static> {
+    let mut uses = BudgetUses::new();
+    for budget in account.budgets() {
+        let counted: SmallVec<[(Credits, Timestamp); 2]> = spent
+            .iter()
+            .filter(|(spender, ..)| spender.is_within(&budget.terms.scope))
+            .map(|(_, credits, at)| (*credits, *at))
+            .filter(|(credits, _)| !credits.is_zero())
+            .collect();
+        if counted.is_empty() {
+            continue;
+        }
+        let mut budget = budget.clone();
+        let mut changed = false;
+        for (credits, at) in counted {
+            if let Some((window, used)) = budget.at(at) {
+                // A window that began after the charge gives nothing back.
+                (budget.window, budget.used) = (window, (used + credits).max(Credits::ZERO));
+                changed = true;
+            }
+        }
+        if changed {
+            let id = Text::Owned(budget.terms.id.into_owned());
+            uses.push(BudgetUse { budget: id, window: budget.window, used: budget.used });
+        }
     }
-    account
-        .budgets()
-        .iter()
-        .filter(|budget| {
-            let scope = &budget.terms.scope;
-            scope.covers_parts(spender.user, spender.team, spender.feature, spender.traffic)
-        })
-        .filter_map(|budget| {
-            let (window, used) = budget.at(at)?;
-            let id = Text::Owned(budget.terms.id.clone().into_owned());
-            // A window that began after the charge gives nothing back.
-            let used = (used + credits).max(Credits::ZERO);
-            Some(BudgetUse { budget: id, window, used })
-        })
-        .collect()
+    uses
 }
 
 pub(super) fn set_budget<'a>(
@@ -118,39 +137,4 @@ pub(super) fn set_notices<'a>(
     }
     let set = NoticesSet { by, low_balance, top_up };
     Ok((account.balance(), Body::NoticesSet(Box::new(set))))
-}
-
-/// Takes a charge back: what each lot gave returns to it, also when it has expired meanwhile (then
-/// it is forfeited there, as it would have been).
-pub(super) fn reverse<'a>(
-    account: &Account,
-    original: &Entry<'_>,
-    by: ByHand<'a>,
-    now: Timestamp,
-) -> Result<(Balance, Body<'a>), Reason> {
-    let Body::Debit(debit) = &original.body else {
-        return Err(Reason::NotACharge);
-    };
-    // An entry that this account has not had cannot be its charge.
-    if original.sequence > account.sequence {
-        return Err(Reason::NotACharge);
-    }
-    let mut book = Workbook::new(account);
-    let mut returns: SmallVec<[Return; 1]> = SmallVec::new();
-    for draw in debit.paying() {
-        returns.push(book.put_back(draw, now).ok_or(Reason::NotACharge)?);
-    }
-    let (overage, lot) = book.forgive(debit.past_the_lots());
-    let spender = Spender::of_event(&debit.event);
-    let reversed = Reversed {
-        by,
-        reverses: original.number,
-        recorded_at: original.recorded_at,
-        debit: debit.as_ref().clone().into_owned(),
-        returns,
-        overage,
-        lot,
-        budgets: budget_uses(account, &spender, -debit.credits, debit.event.time),
-    };
-    Ok((book.after, Body::Reversed(Box::new(reversed))))
 }

@@ -4,6 +4,7 @@
 //! which lots pay, what the balance becomes, and which commands are refused.
 
 mod controls;
+mod corrections;
 mod holds;
 mod lots;
 mod plans;
@@ -14,6 +15,7 @@ use domain::{ContentHash, Credits, EntryNumber, Reason, Text, Timestamp};
 
 use crate::{Account, Balance, Body, ByHand, Cause, Command, CommandBody, Entry, PlanTerms};
 
+pub use corrections::{Replacement, correct};
 pub use plans::default_plan;
 pub use time::timer;
 pub use usage::{Charge, debit, quarantine, unrated};
@@ -39,7 +41,7 @@ pub struct Facts<'c> {
     pub begun_under: Option<PlanTerms<'c>>,
     /// What a hold of usage would cost.
     pub estimate: Option<Credits>,
-    /// The entry that is to be reversed, read from its record.
+    /// The entry that the command is about, read from its record.
     pub original: Option<&'c Entry<'c>>,
 }
 
@@ -99,7 +101,15 @@ pub fn command<'a>(
         }
         CommandBody::Reverse { .. } => {
             let original = facts.original.ok_or(Reason::NotACharge)?;
-            controls::reverse(account, original, by, now)?
+            corrections::reverse(account, original, by, now)?
+        }
+        CommandBody::Rerate(rerate) => {
+            let original = facts.original.ok_or(Reason::NotACharge)?;
+            corrections::rerate(account, rerate, original, by, now)?
+        }
+        CommandBody::DecideQuarantined { accept, .. } => {
+            let held = facts.original.ok_or(Reason::NotQuarantined)?;
+            corrections::decide_quarantined(account, held, *accept, by)?
         }
     };
     // A command to a hold may not have named the account.

@@ -4,6 +4,7 @@
 //! Texts borrow: from the input while an entry is being made, from the record while it is read.
 
 mod controls;
+mod corrections;
 mod holds;
 mod lots;
 mod plans;
@@ -20,6 +21,7 @@ use crate::Category;
 pub use controls::{
     BudgetRemoved, BudgetSet, BudgetUse, BudgetUses, NoticesSet, Refunded, Reversed,
 };
+pub use corrections::{Corrected, Corrector, QuarantineDecided, StandingCharge};
 pub use holds::{
     Freed, HoldAfter, HoldCaptured, HoldEnded, HoldEnding, HoldExtended, HoldRefused, HoldReserved,
     HoldUse, Limit, Lost, Return, ReturnTo,
@@ -43,7 +45,51 @@ pub struct Entry<'a> {
     pub body: Body<'a>,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    /// The charge that this entry stands for: its own, or the one that it put in another's place.
+    pub fn standing_charge(&self) -> Option<&Debit<'a>> {
+        match &self.body {
+            Body::Debit(debit) => Some(debit),
+            Body::Corrected(corrected) => corrected.now.as_ref(),
+            Body::Unrated(_)
+            | Body::Quarantined(_)
+            | Body::Grant(_)
+            | Body::Adjustment(_)
+            | Body::LotVoided(_)
+            | Body::LotActivated(_)
+            | Body::LotInGrace(_)
+            | Body::LotExpired(_)
+            | Body::HoldReserved(_)
+            | Body::HoldRefused(_)
+            | Body::HoldCaptured(_)
+            | Body::HoldExtended(_)
+            | Body::HoldEnded(_)
+            | Body::PlanAssigned(_)
+            | Body::PlanScheduled(_)
+            | Body::PlanRenewed(_)
+            | Body::RolledOver(_)
+            | Body::BudgetSet(_)
+            | Body::BudgetRemoved(_)
+            | Body::NoticesSet(_)
+            | Body::Refunded(_)
+            | Body::Reversed(_)
+            | Body::LotExpiring(_)
+            | Body::QuarantineDecided(_) => None,
+        }
+    }
+
+    /// The same on its own, with where it began.
+    pub fn standing(&self) -> Option<StandingCharge> {
+        let debit = self.standing_charge()?.clone().into_owned();
+        let (mut charge, mut recorded_at) = (self.number, self.recorded_at);
+        if let Body::Corrected(corrected) = &self.body {
+            (charge, recorded_at) = (corrected.charge, corrected.recorded_at);
+        }
+        let account = Text::Owned(self.account.to_string());
+        let (entry, sequence) = (self.number, self.sequence);
+        Some(StandingCharge { entry, sequence, account, charge, recorded_at, debit })
+    }
+
     /// The lot that it opens, if it opens one; it is named by the entry's sequence number.
     pub fn opens(&self) -> Option<LotId> {
         let opens = match &self.body {
@@ -52,6 +98,7 @@ impl Entry<'_> {
             Body::PlanAssigned(assigned) => assigned.grant.is_some(),
             Body::PlanRenewed(renewed) => renewed.grant.is_some(),
             Body::Reversed(reversed) => reversed.lot.is_positive(),
+            Body::Corrected(corrected) => corrected.lot.is_positive(),
             Body::HoldEnded(ended) => ended.freed.lot.is_positive(),
             Body::Debit(debit) => {
                 let freed = debit.hold.as_deref().and_then(|used| used.freed.as_ref());
@@ -72,7 +119,8 @@ impl Entry<'_> {
             | Body::BudgetSet(_)
             | Body::BudgetRemoved(_)
             | Body::NoticesSet(_)
-            | Body::Refunded(_) => false,
+            | Body::Refunded(_)
+            | Body::QuarantineDecided(_) => false,
         };
         opens.then_some(LotId(self.sequence.0))
     }
@@ -87,6 +135,8 @@ pub enum Cause {
     Timer { due: Timestamp },
     /// A catalogue version that was adopted: the catalogue's next offset.
     Catalogue { next: Offset },
+    /// The entry before it in the same transaction, which let a held-back record in.
+    Decision { entry: EntryNumber },
 }
 
 /// available = settled − in grace − held.
@@ -132,6 +182,8 @@ pub enum Body<'a> {
     Refunded(Box<Refunded<'a>>),
     Reversed(Box<Reversed<'a>>),
     LotExpiring(LotExpiring),
+    Corrected(Box<Corrected<'a>>),
+    QuarantineDecided(Box<QuarantineDecided<'a>>),
 }
 
 impl Body<'_> {
@@ -161,7 +213,9 @@ impl Body<'_> {
             | Self::NoticesSet(_)
             | Self::Refunded(_)
             | Self::Reversed(_)
-            | Self::LotExpiring(_) => Outcome::Applied,
+            | Self::LotExpiring(_)
+            | Self::Corrected(_)
+            | Self::QuarantineDecided(_) => Outcome::Applied,
         }
     }
 
@@ -192,6 +246,8 @@ impl Body<'_> {
             Self::Refunded(_) => "refunded",
             Self::Reversed(_) => "reversed",
             Self::LotExpiring(_) => "lot_expiring",
+            Self::Corrected(_) => "corrected",
+            Self::QuarantineDecided(_) => "quarantine_decided",
         }
     }
 }

@@ -102,6 +102,18 @@ fn turns(entry: &Entry<'_>) -> Vec<&'static str> {
             turn(reversed.overage.is_positive(), "reversed out of overage");
             turn(reversed.lot.is_positive(), "reversed out of repaid overage");
         }
+        Body::Corrected(corrected) => {
+            turn(corrected.is_rerate(), "rerated");
+            turn(corrected.now.is_none(), "taken back by its producer");
+            turn(!corrected.draws.is_empty(), "corrected upwards");
+            turn(corrected.overage.is_positive(), "corrected past the lots");
+            turn(corrected.forgiven.is_positive(), "corrected out of overage");
+            turn(corrected.lot.is_positive(), "corrected out of repaid overage");
+            turn(!corrected.returns.is_empty(), "corrected downwards");
+            turn(corrected.charge != corrected.corrects, "corrected again");
+            turn(!corrected.budgets.is_empty(), "corrected within a budget");
+            turn(returned(&corrected.returns, ReturnTo::Expired), "corrected into an expired lot");
+        }
         Body::PlanAssigned(assigned) => {
             turn(assigned.trial, "trial");
             turn(assigned.repays.is_some(), "a plan repays");
@@ -136,7 +148,7 @@ fn turns(entry: &Entry<'_>) -> Vec<&'static str> {
 fn the_lives_take_every_turn() {
     let mut runner = TestRunner::deterministic();
     let mut taken: BTreeMap<&str, u32> = BTreeMap::new();
-    for _ in 0..400 {
+    for _ in 0..1_200 {
         let world = lived(&steps().new_tree(&mut runner).unwrap().current());
         for turn in world.entries.iter().flat_map(turns) {
             *taken.entry(turn).or_default() += 1;
@@ -153,7 +165,18 @@ fn the_lives_take_every_turn() {
     }
 }
 
-const TURNS: [&str; 51] = [
+const TURNS: [&str; 62] = [
+    "corrected",
+    "rerated",
+    "taken back by its producer",
+    "corrected upwards",
+    "corrected past the lots",
+    "corrected out of overage",
+    "corrected out of repaid overage",
+    "corrected downwards",
+    "corrected again",
+    "corrected within a budget",
+    "corrected into an expired lot",
     "debit",
     "grant",
     "adjustment",

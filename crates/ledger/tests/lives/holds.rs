@@ -321,6 +321,7 @@ fn other_than_usage(body: &Body<'_>) -> Credits {
         Body::LotVoided(closed) | Body::LotExpired(closed) => -closed.credits,
         Body::Refunded(refunded) => -refunded.credits,
         Body::Reversed(reversed) => reversed.debit.credits - lost(&reversed.returns),
+        Body::Corrected(corrected) => -corrected.change() - lost(&corrected.returns),
         Body::HoldEnded(ended) => -freed(&ended.freed),
         Body::Debit(debit) => {
             -debit.hold.as_ref().and_then(|used| used.freed.as_ref()).map_or(Credits::ZERO, freed)

@@ -5,6 +5,7 @@
 
 mod asks;
 mod control_examples;
+mod correction_examples;
 mod everything;
 mod hold_examples;
 mod holds;

@@ -53,6 +53,18 @@ pub(crate) enum Step {
     Reverse {
         debit: Pick,
     },
+    /// The same usage at so many percent of its price.
+    Rerate {
+        debit: Pick,
+        percent: i128,
+    },
+    /// The producer says that it was another usage, or none.
+    Correct {
+        debit: Pick,
+        credits: Option<i128>,
+        minutes_ago: i64,
+        who: Pick,
+    },
     Reserve {
         account: usize,
         credits: i128,
@@ -201,6 +213,10 @@ fn by_hand() -> impl Strategy<Value = Step> {
         1 => (account(), pick(), 1_i128..101, 0_i128..103)
             .prop_map(|(account, lot, credits, money)| Step::Refund { account, lot, percent: (credits, money) }),
         2 => pick().prop_map(|debit| Step::Reverse { debit }),
+        3 => (pick(), 0_i128..250).prop_map(|(debit, percent)| Step::Rerate { debit, percent }),
+        3 => (pick(), prop::option::of(amount()), 0_i64..4_000, pick()).prop_map(
+            |(debit, credits, minutes_ago, who)| Step::Correct { debit, credits, minutes_ago, who }
+        ),
     ]
 }
 
@@ -266,6 +282,23 @@ impl World {
                 self.try_command(account, CommandBody::Refund { lot, credits, money });
             }
             Step::Reverse { debit } => self.reverse(debit),
+            Step::Rerate { debit, percent } => {
+                let Some((entry, _)) = self.charge(debit) else { return };
+                let before = entry.standing_charge().unwrap().credits;
+                self.rerate(&entry, Credits::from_atoms(before.atoms() * percent / 100));
+            }
+            Step::Correct { debit, credits, minutes_ago, who } => {
+                let Some((entry, account)) = self.charge(debit) else { return };
+                let usage = credits.map(|credits| Usage {
+                    account,
+                    credits: Credits::from_atoms(credits),
+                    time: self.now.plus_micros(-minutes_ago * MINUTE),
+                    user: USERS[who % USERS.len()],
+                    feature: FEATURES[who % FEATURES.len()],
+                    ..Usage::default()
+                });
+                self.correct(&entry, usage);
+            }
             Step::Reserve { account, credits, minutes, who, shrink, of_usage } => {
                 let credits = Credits::from_atoms(credits);
                 let want =
@@ -365,15 +398,14 @@ impl World {
         assert_eq!(as_it_was.told, restarted.told);
     }
 
-    /// A charge is reversed once: its identity sees to that, which is the charger's.
+    fn charge(&self, pick: Pick) -> Option<(ledger::Entry<'static>, &'static str)> {
+        let standing = self.standing();
+        standing.get(pick % standing.len().max(1)).cloned()
+    }
+
     fn reverse(&mut self, pick: Pick) {
-        let debits = self.debits();
-        let Some((entry, account)) = debits.get(pick % debits.len().max(1)).copied() else {
-            return;
-        };
-        let reversed = |other: &&ledger::Entry<'_>| matches!(&other.body, ledger::Body::Reversed(reversed) if reversed.reverses == entry);
-        if !self.entries.iter().any(|other| reversed(&other)) {
-            let body = CommandBody::Reverse { entry, record: Cow::Borrowed(&[]) };
+        if let Some((entry, account)) = self.charge(pick) {
+            let body = CommandBody::Reverse { entry: entry.number, record: Cow::Borrowed(&[]) };
             drop(self.command(account, body));
         }
     }

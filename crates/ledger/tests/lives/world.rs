@@ -8,10 +8,10 @@ use domain::{
     CatalogueId, ContentHash, Credits, EntryNumber, HoldAction, Item, Measure, Offset, Pools,
     RateLine, Reason, RuleId, Timestamp, Topic, UsageEvent,
 };
-use ledger::decide::{self, Charge, Facts, Moment};
+use ledger::decide::{self, Charge, Facts, Moment, Replacement};
 use ledger::{
-    AccountEvent, Body, Cause, Command, CommandBody, Entry, Happening, HoldId, PartitionState,
-    PlanTerms, PostingAccount, TimerKind, Unit, invariant, postings,
+    AccountEvent, Body, Cause, Command, CommandBody, Corrector, Entry, Happening, HoldId,
+    PartitionState, PlanTerms, PostingAccount, Rerate, TimerKind, Unit, invariant, postings,
 };
 
 use crate::plans::Plan;
@@ -101,8 +101,11 @@ impl World {
         let mut facts = Facts { estimate, ..self.facts(account) };
         match &command.body {
             CommandBody::AssignPlan { plan, .. } => facts.wanted = self.terms(plan),
-            CommandBody::Reverse { entry, .. } => {
-                facts.original = self.entries.iter().find(|other| other.number == *entry);
+            CommandBody::Reverse { .. }
+            | CommandBody::Rerate(_)
+            | CommandBody::DecideQuarantined { .. } => {
+                let about = command.body.about().map(|(entry, _)| entry);
+                facts.original = self.entries.iter().find(|other| Some(other.number) == about);
             }
             CommandBody::Grant(_)
             | CommandBody::Adjust { .. }
@@ -191,7 +194,7 @@ impl World {
 
     fn take(&mut self, entry: Entry<'static>) {
         invariant::postings_balance(&entry).unwrap();
-        invariant::debit_adds_up(&entry).unwrap();
+        invariant::charge_adds_up(&entry).unwrap();
         let events_before = self.told_to(&entry.account).count() as u64;
         let applied = self.state.apply(&entry);
         let events = applied.unwrap_or_else(|error| panic!("{error}: {entry:#?}"));
@@ -296,15 +299,72 @@ impl World {
     }
 
     /// The charges so far: what can be reversed.
-    pub(crate) fn debits(&self) -> Vec<(EntryNumber, &'static str)> {
+    /// The entries that stand for a charge, and that no other corrects: that there is one such entry
+    /// per charge is the identity's to see to, which is the charger's.
+    pub(crate) fn standing(&self) -> Vec<(Entry<'static>, &'static str)> {
         let names = crate::step::ACCOUNTS;
-        let charged = |entry: &&Entry<'static>| matches!(entry.body, Body::Debit(_));
-        let debits = self.entries.iter().filter(charged);
-        debits
+        let corrected: Vec<EntryNumber> = self
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.body {
+                Body::Reversed(reversed) => Some(reversed.reverses),
+                Body::Corrected(corrected) => Some(corrected.corrects),
+                _ => None,
+            })
+            .collect();
+        let stands = |entry: &&Entry<'static>| {
+            entry.standing_charge().is_some() && !corrected.contains(&entry.number)
+        };
+        let standing = self.entries.iter().filter(stands);
+        standing
             .filter_map(|entry| {
-                Some((entry.number, *names.iter().find(|name| **name == entry.account)?))
+                Some((entry.clone(), *names.iter().find(|name| **name == entry.account)?))
             })
             .collect()
+    }
+
+    /// What the producer says that a charge should have been; `None` takes it back.
+    pub(crate) fn correct(
+        &mut self,
+        original: &Entry<'static>,
+        usage: Option<Usage>,
+    ) -> Entry<'static> {
+        let moment = self.moment();
+        let id: Cow<'static, str> = Cow::Owned(format!("u{}", self.inputs));
+        let by = Corrector::Producer { id: id.clone(), time: self.now, content: ContentHash(0) };
+        let replacement = usage.map(|usage| {
+            let Charge {
+                event, content, plan, rate_card, catalogue, lines, credits, residual, ..
+            } = charge(usage, id, true);
+            Replacement { event, content, plan, rate_card, catalogue, lines, credits, residual }
+        });
+        let account = self.state.account(&original.account);
+        let standing = original.standing().unwrap();
+        let entry = decide::correct(account, standing, (by, replacement), moment).unwrap();
+        self.take(entry.clone());
+        entry
+    }
+
+    /// The same usage at another price.
+    pub(crate) fn rerate(&mut self, original: &Entry<'static>, credits: Credits) -> Entry<'static> {
+        let standing = original.standing_charge().unwrap();
+        let mut lines = standing.lines.clone();
+        for line in &mut lines {
+            line.credits = Credits::ZERO;
+        }
+        lines[0].credits = credits;
+        let rerate = Rerate {
+            entry: original.number,
+            record: Cow::Borrowed(&[]),
+            rate_card: standing.rate_card,
+            catalogue: standing.catalogue.next(),
+            lines,
+            credits,
+            residual: Credits::ZERO,
+        };
+        let account =
+            *crate::step::ACCOUNTS.iter().find(|name| **name == original.account).unwrap();
+        self.command(account, CommandBody::Rerate(Box::new(rerate))).unwrap()
     }
 }
 

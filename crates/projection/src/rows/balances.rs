@@ -70,8 +70,14 @@ pub(crate) fn settled(entry: &Entry<'_>) -> Credits {
         }
         Body::Refunded(refunded) => -refunded.credits,
         Body::Reversed(reversed) => returned(&reversed.returns) + reversed.overage + reversed.lot,
+        Body::Corrected(corrected) => {
+            returned(&corrected.returns) + corrected.forgiven + corrected.lot
+                - drawn(&corrected.draws)
+                - corrected.overage
+        }
         Body::Unrated(_)
         | Body::Quarantined(_)
+        | Body::QuarantineDecided(_)
         | Body::LotInGrace(_)
         | Body::HoldReserved(_)
         | Body::HoldRefused(_)

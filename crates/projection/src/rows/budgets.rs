@@ -28,6 +28,7 @@ impl BudgetRows {
             Body::HoldCaptured(captured) => self.used(place, entry, &captured.budgets),
             Body::HoldEnded(ended) => self.used(place, entry, &ended.budgets),
             Body::Reversed(reversed) => self.used(place, entry, &reversed.budgets),
+            Body::Corrected(corrected) => self.used(place, entry, &corrected.budgets),
             Body::BudgetSet(set) => {
                 let step = Step {
                     budget: &set.terms.id,
@@ -52,6 +53,7 @@ impl BudgetRows {
             }
             Body::Unrated(_)
             | Body::Quarantined(_)
+            | Body::QuarantineDecided(_)
             | Body::Grant(_)
             | Body::Adjustment(_)
             | Body::LotVoided(_)

@@ -1,8 +1,8 @@
 //! Unrated usage, quarantine, dead letters.
 
 use domain::{Item, Timestamp, UsageEvent};
-use ledger::{Body, Cause, Entry, Quarantined, Unrated};
-use wire::DeadLetter;
+use ledger::{Body, Cause, Entry, QuarantineDecided, Quarantined, Unrated};
+use wire::{DeadLetter, DeadLetterRetry, LetterRecord};
 
 use super::usage::text;
 use super::{Block, Place, Rows, entry_id};
@@ -23,6 +23,7 @@ impl ExceptionRows {
                 self.step(place, entry, &debit.event, ("charged", "", 0));
             }
             Body::Quarantined(quarantined) => self.quarantined(place, entry, quarantined),
+            Body::QuarantineDecided(decided) => self.decided(place, entry, decided),
             Body::Debit(_)
             | Body::Grant(_)
             | Body::Adjustment(_)
@@ -44,7 +45,8 @@ impl ExceptionRows {
             | Body::NoticesSet(_)
             | Body::Refunded(_)
             | Body::Reversed(_)
-            | Body::LotExpiring(_) => {}
+            | Body::LotExpiring(_)
+            | Body::Corrected(_) => {}
         }
     }
 
@@ -87,7 +89,7 @@ impl ExceptionRows {
     fn quarantined(&mut self, place: Place, entry: &Entry<'_>, held: &Quarantined<'_>) {
         let (topic, offset) = match entry.cause {
             Cause::Input { topic, offset } => (topic.name(), offset.0),
-            Cause::Timer { .. } | Cause::Catalogue { .. } => ("", -1),
+            Cause::Timer { .. } | Cause::Catalogue { .. } | Cause::Decision { .. } => ("", -1),
         };
         let conflicts =
             held.conflicts_with.map(|first| entry_id(place.partition, first)).unwrap_or_default();
@@ -120,6 +122,30 @@ impl ExceptionRows {
         });
     }
 
+    fn decided(&mut self, place: Place, entry: &Entry<'_>, decided: &QuarantineDecided<'_>) {
+        self.quarantine.add(|row| {
+            row.put_text(decided.topic.name());
+            row.put_u32(place.partition.0);
+            row.put_i64(decided.offset.0);
+            row.put_u32(1);
+            row.put_text(if decided.accepted { "accepted" } else { "rejected" });
+            row.put_text(decided.reason.code());
+            row.put_text("");
+            row.put_text("");
+            row.put_text(entry.account.as_bytes());
+            row.put_text(decided.source.as_bytes());
+            row.put_text(decided.id.as_bytes());
+            row.put_nullable_time(None);
+            row.put_text("");
+            row.put_text("");
+            row.put_text(decided.by.actor.as_bytes());
+            row.put_text(decided.by.reason.as_bytes());
+            row.put_time(entry.recorded_at);
+            row.put_u32(place.partition.0);
+            row.put_i64(place.offset.0);
+        });
+    }
+
     pub(crate) fn finish(&mut self, blocks: &mut Vec<Block>) {
         blocks.extend(self.unrated.take(&tables::UNRATED_STEPS));
         blocks.extend(self.quarantine.take(&tables::QUARANTINE_STEPS));
@@ -128,18 +154,34 @@ impl ExceptionRows {
 
 /// Dead letters stand on a topic of their own, and so make batches of their own.
 #[derive(Debug, Default)]
-pub struct DeadLetterRows(Rows);
+pub struct DeadLetterRows {
+    letters: Rows,
+    retries: Rows,
+}
 
 impl DeadLetterRows {
-    /// Adds one letter, which stands at `place` of its topic since `recorded_at`.
-    pub fn letter(
+    /// Adds a record, which stands at `place` of its topic since `recorded_at`.
+    pub fn record(
+        &mut self,
+        place: Place,
+        recorded_at: Timestamp,
+        key: &[u8],
+        record: &LetterRecord<'_>,
+    ) {
+        match record {
+            LetterRecord::Letter(letter) => self.letter(place, recorded_at, key, letter),
+            LetterRecord::Retry(retry) => self.retry(place, retry),
+        }
+    }
+
+    fn letter(
         &mut self,
         place: Place,
         recorded_at: Timestamp,
         key: &[u8],
         letter: &DeadLetter<'_>,
     ) {
-        self.0.add(|row| {
+        self.letters.add(|row| {
             row.put_time(recorded_at);
             row.put_nullable_time(Some(letter.received_at));
             row.put_text(letter.reason.code());
@@ -159,8 +201,21 @@ impl DeadLetterRows {
         });
     }
 
+    fn retry(&mut self, place: Place, retry: &DeadLetterRetry<'_>) {
+        self.retries.add(|row| {
+            row.put_u32(place.partition.0);
+            row.put_i64(retry.letter.0);
+            row.put_i64(place.offset.0);
+            row.put_u32(retry.partition.0);
+            row.put_i64(retry.offset.0);
+            row.put_text(retry.actor.as_bytes());
+            row.put_time(retry.retried_at);
+        });
+    }
+
     /// The batch's rows.
     pub fn finish(&mut self) -> Vec<Block> {
-        self.0.take(&tables::DEAD_LETTERS).into_iter().collect()
+        let letters = self.letters.take(&tables::DEAD_LETTERS);
+        letters.into_iter().chain(self.retries.take(&tables::DEAD_LETTER_RETRIES)).collect()
     }
 }

@@ -117,7 +117,9 @@ impl<'a> Step<'a> {
             | Body::NoticesSet(_)
             | Body::Refunded(_)
             | Body::Reversed(_)
-            | Body::LotExpiring(_) => None,
+            | Body::LotExpiring(_)
+            | Body::Corrected(_)
+            | Body::QuarantineDecided(_) => None,
         }
     }
 

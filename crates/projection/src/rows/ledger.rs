@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use domain::{ContentHash, Credits, Outcome, Topic, UsageEvent};
-use ledger::{Body, ByHand, Cause, Entry, ExceptionKind, PostingAccount, Seal, Unit, postings};
+use ledger::{
+    Body, ByHand, Cause, Corrected, Corrector, Entry, ExceptionKind, PostingAccount, Seal, Unit,
+    postings,
+};
 use serde_json::json;
 
 use super::balances::settled;
@@ -105,12 +108,42 @@ fn facts<'a>(place: Place, entry: &'a Entry<'a>) -> Facts<'a> {
             actor: &reversed.by.actor,
             ..Facts::of_event(&reversed.debit.event, reversed.debit.content)
         },
+        Body::Corrected(corrected) => corrected_facts(place, corrected),
+        Body::QuarantineDecided(decided) => Facts {
+            source: &decided.source,
+            event_id: &decided.id,
+            corrects: name(decided.held),
+            reason: &decided.by.reason,
+            actor: &decided.by.actor,
+            ..Facts::default()
+        },
         Body::LotActivated(_)
         | Body::LotInGrace(_)
         | Body::PlanRenewed(_)
         | Body::RolledOver(_)
         | Body::LotExpiring(_) => Facts::default(),
     }
+}
+
+/// Named as the event that stands, or that took the charge back.
+fn corrected_facts<'a>(place: Place, corrected: &'a Corrected<'a>) -> Facts<'a> {
+    let residual = corrected.now.as_ref().map_or(Credits::ZERO, |now| now.residual);
+    let standing = corrected.now.as_ref().unwrap_or(&corrected.before);
+    let mut facts = Facts {
+        corrects: entry_id(place.partition, corrected.corrects),
+        residual: residual - corrected.before.residual,
+        catalogue: corrected.now.as_ref().map(|now| now.catalogue.0 - 1),
+        ..Facts::of_event(&standing.event, standing.content)
+    };
+    match &corrected.by {
+        Corrector::ByHand(by) => (facts.reason, facts.actor) = (&by.reason, &by.actor),
+        Corrector::Producer { id, time, content } => {
+            facts.event_id = id;
+            facts.event_time = Some(*time);
+            facts.content_hash = content.to_string();
+        }
+    }
+    facts
 }
 
 impl LedgerRows {
@@ -120,6 +153,7 @@ impl LedgerRows {
             Cause::Input { topic, offset } => ("input", topic.name(), place.partition.0, offset.0),
             Cause::Timer { .. } => ("timer", "", 0, -1),
             Cause::Catalogue { .. } => ("catalogue", "", 0, -1),
+            Cause::Decision { .. } => ("decision", "", 0, -1),
         };
         let after = &entry.after;
         self.entries.add(|row| {

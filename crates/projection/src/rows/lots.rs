@@ -2,8 +2,8 @@
 
 use domain::{Credits, Currency, LotId, Money, Timestamp};
 use ledger::{
-    Body, ByHand, Category, Cause, Draw, Entry, Freed, GrantTerms, LotClosed, PlanGrant, Return,
-    ReturnTo, RolledOver,
+    Body, ByHand, Category, Cause, Corrector, Draw, Entry, Freed, GrantTerms, LotClosed, PlanGrant,
+    Return, ReturnTo, RolledOver,
 };
 
 use super::{Block, Place, Rows, entry_id};
@@ -142,8 +142,18 @@ impl LotRows {
                 lots.returned(&reversed.returns);
                 lots.compensated(reversed.lot, Some(&reversed.by));
             }
+            Body::Corrected(corrected) => {
+                let by = match &corrected.by {
+                    Corrector::ByHand(by) => Some(by),
+                    Corrector::Producer { .. } => None,
+                };
+                lots.returned(&corrected.returns);
+                lots.compensated(corrected.lot, by);
+                lots.drawn(&corrected.draws);
+            }
             Body::Unrated(_)
             | Body::Quarantined(_)
+            | Body::QuarantineDecided(_)
             | Body::LotInGrace(_)
             | Body::HoldReserved(_)
             | Body::HoldRefused(_)
@@ -166,7 +176,7 @@ impl LotRows {
 fn expiry(entry: &Entry<'_>) -> Timestamp {
     match entry.cause {
         Cause::Timer { due } => due.plus_micros(-domain::limits::GRACE_MICROS),
-        Cause::Input { .. } | Cause::Catalogue { .. } => entry.recorded_at,
+        Cause::Input { .. } | Cause::Catalogue { .. } | Cause::Decision { .. } => entry.recorded_at,
     }
 }
 

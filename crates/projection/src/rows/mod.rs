@@ -3,6 +3,7 @@
 
 mod balances;
 mod budgets;
+mod decoded;
 mod exceptions;
 mod holds;
 mod ledger;
@@ -20,6 +21,7 @@ use wire::LedgerRecord;
 use crate::Names;
 use crate::tables::Table;
 
+pub use decoded::DecodedBatch;
 pub use exceptions::DeadLetterRows;
 pub use marks::{FreshnessMark, InputMark, mark_blocks};
 
@@ -83,7 +85,7 @@ impl LedgerBatch {
     }
 
     fn entry(&mut self, place: Place, entry: &Entry<'_>, names: &Names<'_>) {
-        if let Some(charged) = usage::Charged::of(place, entry) {
+        for charged in usage::Charged::of(place, entry) {
             self.usage.charged(&charged, names);
         }
         self.balances.entry(place, entry);

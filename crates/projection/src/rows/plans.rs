@@ -94,7 +94,9 @@ impl<'a> Change<'a> {
             | Body::NoticesSet(_)
             | Body::Refunded(_)
             | Body::Reversed(_)
-            | Body::LotExpiring(_) => None,
+            | Body::LotExpiring(_)
+            | Body::Corrected(_)
+            | Body::QuarantineDecided(_) => None,
         }
     }
 

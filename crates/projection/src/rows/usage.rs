@@ -1,8 +1,9 @@
 //! `usage_lines`, and the rollups as signed deltas per batch.
 
-use domain::{EntryNumber, Item, RateLine, Text};
+use domain::{EntryNumber, Item, Money, RateLine, Text};
 use hashbrown::HashMap;
 use ledger::{Body, Debit, Entry};
+use smallvec::{SmallVec, smallvec};
 
 use super::measures::Measures;
 use super::split::split;
@@ -56,24 +57,64 @@ impl Rollup {
     }
 }
 
-/// A charge that makes lines: its own, or those that take it back.
+/// A charge that makes lines: its own, those that take another back, or the difference to another.
 #[derive(Clone, Copy)]
 pub(crate) struct Charged<'a> {
     pub(crate) place: Place,
     pub(crate) entry: &'a Entry<'a>,
     pub(crate) debit: &'a Debit<'a>,
-    /// The charge that is taken back.
-    pub(crate) corrects: Option<EntryNumber>,
+    pub(crate) kind: Kind<'a>,
+}
+
+/// What the lines of a charge do.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'a> {
+    Debit,
+    /// They take back what an entry stands for.
+    Reversal(EntryNumber),
+    /// They stand in the place of what an entry stood for; with a charge, for the same usage, only the
+    /// difference to it.
+    Adjustment(EntryNumber, Option<&'a Debit<'a>>),
+}
+
+impl Kind<'_> {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Debit => "debit",
+            Self::Reversal(_) => "reversal",
+            Self::Adjustment(..) => "adjustment",
+        }
+    }
+
+    fn corrects(self) -> Option<EntryNumber> {
+        match self {
+            Self::Debit => None,
+            Self::Reversal(entry) | Self::Adjustment(entry, _) => Some(entry),
+        }
+    }
 }
 
 impl<'a> Charged<'a> {
-    /// Of an entry that charges, or takes a charge back; `None` for any other.
-    pub(crate) fn of(place: Place, entry: &'a Entry<'a>) -> Option<Self> {
+    /// Of an entry that charges, takes a charge back or puts another in its place; none of any other.
+    pub(crate) fn of(place: Place, entry: &'a Entry<'a>) -> SmallVec<[Self; 2]> {
+        let charged = |debit, kind| Self { place, entry, debit, kind };
         match &entry.body {
-            Body::Debit(debit) => Some(Self { place, entry, debit, corrects: None }),
+            Body::Debit(debit) => smallvec![charged(debit, Kind::Debit)],
             Body::Reversed(reversed) => {
-                let corrects = Some(reversed.reverses);
-                Some(Self { place, entry, debit: &reversed.debit, corrects })
+                smallvec![charged(&reversed.debit, Kind::Reversal(reversed.reverses))]
+            }
+            Body::Corrected(corrected) => {
+                let (before, corrects) = (&corrected.before, corrected.corrects);
+                match &corrected.now {
+                    Some(now) if corrected.is_rerate() => {
+                        smallvec![charged(now, Kind::Adjustment(corrects, Some(before)))]
+                    }
+                    Some(now) => smallvec![
+                        charged(before, Kind::Reversal(corrects)),
+                        charged(now, Kind::Adjustment(corrects, None)),
+                    ],
+                    None => smallvec![charged(before, Kind::Reversal(corrects))],
+                }
             }
             Body::Unrated(_)
             | Body::Quarantined(_)
@@ -96,7 +137,8 @@ impl<'a> Charged<'a> {
             | Body::BudgetRemoved(_)
             | Body::NoticesSet(_)
             | Body::Refunded(_)
-            | Body::LotExpiring(_) => None,
+            | Body::LotExpiring(_)
+            | Body::QuarantineDecided(_) => SmallVec::new(),
         }
     }
 }
@@ -104,19 +146,21 @@ impl<'a> Charged<'a> {
 impl Usage {
     pub(crate) fn charged(&mut self, charged: &Charged<'_>, names: &Names<'_>) {
         let debit = charged.debit;
-        let mut split = split(debit);
+        let mut measured = measured(debit);
+        if let Kind::Adjustment(_, Some(before)) = charged.kind {
+            for (now, mut before) in measured.iter_mut().zip(self::measured(before)) {
+                before.negate();
+                now.add(&before);
+            }
+        }
         for (index, (line, item)) in debit.lines.iter().zip(&debit.event.items).enumerate() {
-            let mut measures = Measures::of(line, item, split.next(line.credits));
-            measures.events = i64::from(index == 0);
-            measures.model_events = i64::from(
-                !debit.event.items[..index].iter().any(|earlier| same_model(earlier, item)),
-            );
-            if charged.corrects.is_some() {
+            let measures = &mut measured[index];
+            if let Kind::Reversal(_) = charged.kind {
                 measures.negate();
             }
             let line = Line { index, line, item };
-            self.line(charged, &line, &measures, names);
-            self.roll_up(debit, item, &measures);
+            self.line(charged, &line, measures, names);
+            self.roll_up(debit, item, measures);
         }
     }
 
@@ -152,7 +196,7 @@ impl Usage {
 
     fn line(
         &mut self,
-        &Charged { place, entry, debit, corrects }: &Charged<'_>,
+        &Charged { place, entry, debit, kind }: &Charged<'_>,
         Line { index, line, item }: &Line<'_>,
         measures: &Measures,
         names: &Names<'_>,
@@ -188,10 +232,7 @@ impl Usage {
             row.put_text(item.service_tier.as_deref().unwrap_or("standard"));
             row.put_text(item.meter().unwrap_or_default());
             measures.put_line(row);
-            row.put_nullable_amount(line.computed.map(|cost| match corrects {
-                Some(_) => -cost,
-                None => cost,
-            }));
+            row.put_nullable_amount(computed(line, *index, kind));
             row.put_text(status.word());
             row.put_text(match status {
                 domain::CostStatus::Missing => line.missing.map_or("", |reason| reason.code()),
@@ -205,9 +246,9 @@ impl Usage {
             let (book, version) = names.version(line.price.map(|price| price.book));
             row.put_text(book);
             row.put_u32(version);
-            row.put_text(if corrects.is_some() { "reversal" } else { "debit" });
+            row.put_text(kind.word());
             row.put_text(
-                corrects.map(|charge| entry_id(place.partition, charge)).unwrap_or_default(),
+                kind.corrects().map(|charge| entry_id(place.partition, charge)).unwrap_or_default(),
             );
             row.put_text(entry_id(place.partition, entry.number));
             row.put_u32(place.partition.0);
@@ -228,6 +269,37 @@ struct Line<'a> {
     index: usize,
     line: &'a RateLine,
     item: &'a Item<'a>,
+}
+
+/// The measures of a charge's lines, in their order.
+fn measured(debit: &Debit<'_>) -> SmallVec<[Measures; 4]> {
+    let mut split = split(debit);
+    let lines = debit.lines.iter().zip(&debit.event.items).enumerate();
+    lines
+        .map(|(index, (line, item))| {
+            let mut measures = Measures::of(line, item, split.next(line.credits));
+            measures.events = i64::from(index == 0);
+            measures.model_events = i64::from(
+                !debit.event.items[..index].iter().any(|earlier| same_model(earlier, item)),
+            );
+            measures
+        })
+        .collect()
+}
+
+/// The cost that price books gave the line; signed like the line.
+fn computed(line: &RateLine, index: usize, kind: Kind<'_>) -> Option<Money> {
+    match kind {
+        Kind::Debit | Kind::Adjustment(_, None) => line.computed,
+        Kind::Reversal(_) => line.computed.map(|cost| -cost),
+        Kind::Adjustment(_, Some(before)) => {
+            let before = before.lines.get(index).and_then(|line| line.computed);
+            match (line.computed, before) {
+                (None, None) => None,
+                (now, before) => Some(now.unwrap_or_default() - before.unwrap_or_default()),
+            }
+        }
+    }
 }
 
 fn same_model(one: &Item<'_>, other: &Item<'_>) -> bool {

@@ -110,6 +110,30 @@ pub const DEAD_LETTERS: Table = Table {
     ],
 };
 
+/// What was sent again of the dead letters.
+pub const DEAD_LETTER_RETRIES: Table = Table {
+    name: "dead_letter_retries",
+    comment: "One row each time a dead letter's bytes were sent to usage.raw again; what became of them stands in ledger_entries under that input, or among its seal's exceptions. Kept as long as the letters.",
+    engine: Engine::Facts,
+    order_by: &["letter_partition", "letter_offset", "retry_offset"],
+    primary_key_columns: 2,
+    position: Some(Position { partition: "letter_partition", offset: "retry_offset" }),
+    ttl: "toDateTime(retried_at) + INTERVAL 30 DAY",
+    columns: &[
+        column(
+            "letter_partition",
+            UInt32,
+            "Partition of usage.dead-letters that holds the letter, and the record of its retry.",
+        ),
+        column("letter_offset", Int64, "Offset of the letter in that partition."),
+        column("retry_offset", Int64, "Offset of the record that says so, in that partition."),
+        column("raw_partition", UInt32, "Partition of usage.raw that the bytes were sent to."),
+        column("raw_offset", Int64, "Offset of the bytes in that partition."),
+        column("actor", Text, "Who had them sent."),
+        column("retried_at", Time, "When they were sent, UTC."),
+    ],
+};
+
 /// Suspicious events: a row when one is put aside, a row when a person decides.
 pub const QUARANTINE_STEPS: Table = Table {
     name: "quarantine_steps",

@@ -2,13 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Context, freshness_line, number, objects, plan, text, time};
+use super::{Context, freshness_line, history, number, objects, plan, text, time};
 use crate::cli;
 use crate::client::segment;
 use crate::failure::Failure;
 use crate::table::{Fields, Table, trimmed};
 
 pub(crate) fn balance(context: &Context, balance: &cli::Balance) -> Result<(), Failure> {
+    if balance.at.is_some() {
+        return history::balance_at(context, balance);
+    }
     let path = format!("/v1/accounts/{}/balance", segment(&balance.account));
     let answer = context.client.get(&path, consistency(balance.strict))?;
     context.output.answer(&answer, || balance_text(&balance.account, &answer));

@@ -1,4 +1,4 @@
-//! `tally status` and `tally verify`.
+//! `tally status`.
 
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ fn status_text(answer: &Value, url: &str) -> String {
         ("lag records", Align::Right),
         ("lag s", Align::Right),
         ("per s", Align::Right),
+        ("oldest waiting", Align::Left),
         ("state", Align::Left),
     ]);
     let mut halted = String::new();
@@ -47,38 +48,56 @@ fn status_text(answer: &Value, url: &str) -> String {
         let word = |name: &str| cell(service.get(name));
         let stopped = objects(service.get("halted"));
         for partition in &stopped {
+            halted.push_str(&halted_text(&word("name"), partition));
+        }
+        let standing = objects(service.get("standing"));
+        for partition in &standing {
             halted.push_str(&format!(
-                "\n{} partition {} is halted: {}\n",
+                "\n{} partition {} stands: {} records wait\n  {}\n",
                 word("name"),
                 cell(partition.get("partition")),
-                cell(partition.get("reason")),
+                cell(partition.get("waiting")),
+                cell(partition.get("next")),
             ));
         }
-        let state = match stopped.len() {
-            0 => {
+        let state = match (stopped.len(), standing.len(), service.get("lag_records")) {
+            (0, 0, Some(Value::Null)) => "not known".to_owned(),
+            (0, 0, _) => {
                 service.get("state").map_or_else(|| "running".to_owned(), |state| cell(Some(state)))
             }
-            count => format!("{count} halted"),
+            (0, count, _) => format!("{count} standing"),
+            (count, ..) => format!("{count} halted"),
         };
+        let oldest = service.get("oldest_waiting").filter(|oldest| oldest.is_object());
         table.row([
             word("name"),
             word("lag_records"),
             word("lag_s"),
             word("throughput_per_s"),
+            oldest.map_or_else(
+                || "–".to_owned(),
+                |oldest| format!("{} {}", cell(oldest.get("since")), cell(oldest.get("input"))),
+            ),
             state,
         ]);
     }
     out.push_str(&table.to_string());
     out.push_str(&halted);
     out.push('\n');
+    if answer["clickhouse"]["answers"] == false {
+        out.push_str(&format!(
+            "ClickHouse does not answer: {}\n  events, holds and the ledger go on; what waits is counted \
+             once it is back. Meanwhile: tally dlq list, tally doctor\n",
+            cell(answer["clickhouse"].get("error"))
+        ));
+    }
+    if let Some(count) = number(answer, "open_holds") {
+        out.push_str(&format!("{count} open holds\n"));
+    }
     for (name, words, next) in [
-        (
-            "unrated_waiting",
-            "events wait for a price",
-            "tally sql \"SELECT * FROM unrated_usage LIMIT 10\"",
-        ),
-        ("dead_letters", "dead letters", "tally sql \"SELECT * FROM dead_letters LIMIT 10\""),
-        ("quarantined", "quarantined events", "tally sql \"SELECT * FROM quarantine LIMIT 10\""),
+        ("unrated_waiting", "events wait for a price", "tally unrated list"),
+        ("dead_letters", "dead letters", "tally dlq list"),
+        ("quarantined", "quarantined events", "tally quarantine list"),
     ] {
         match number(answer, name) {
             Some(0) => out.push_str(&format!("no {words}\n")),
@@ -93,69 +112,14 @@ fn status_text(answer: &Value, url: &str) -> String {
     out
 }
 
-/// Prints the report; one that does not hold ends with exit code 1.
-pub(crate) fn verify(context: &Context) -> Result<(), Failure> {
-    let answer = context.client.get("/v1/verify", &[])?;
-    context.output.answer(&answer, || verify_text(&answer));
-    match holds(&answer) {
-        true => Ok(()),
-        // Said already, in full.
-        false => std::process::exit(1),
-    }
-}
-
-pub(crate) fn holds(answer: &Value) -> bool {
-    let checks = objects(answer.get("checks"));
-    let all = !checks.is_empty()
-        && checks.iter().all(|check| check.get("broken").and_then(Value::as_u64) == Some(0));
-    answer.get("holds").and_then(Value::as_bool).unwrap_or(all) && all
-}
-
-/// One line: what was checked, and whether it holds.
-pub(crate) fn verify_line(answer: &Value) -> String {
-    let checks = objects(answer.get("checks"));
-    let sum = |name: &str| -> u64 {
-        checks.iter().filter_map(|check| check.get(name).and_then(Value::as_u64)).sum()
-    };
-    match holds(answer) {
-        true => format!(
-            "verified: {} invariants hold over {} things looked at, 0 broken",
-            checks.len(),
-            crate::table::grouped(&sum("checked").to_string())
-        ),
-        false => format!("BROKEN: {} counterexamples; `tally verify` lists them", sum("broken")),
-    }
-}
-
-fn verify_text(answer: &Value) -> String {
-    let mut table = Table::new([
-        ("invariant", Align::Right),
-        ("", Align::Left),
-        ("looked at", Align::Right),
-        ("broken", Align::Right),
-        ("about", Align::Left),
-    ]);
-    let mut examples = String::new();
-    for check in objects(answer.get("checks")) {
-        let word = |name: &str| cell(check.get(name));
-        let broken = check.get("broken").and_then(Value::as_u64).unwrap_or(0);
-        let verdict = if broken == 0 { "holds" } else { "BROKEN" };
-        table.row([
-            word("invariant"),
-            verdict.to_owned(),
-            word("checked"),
-            word("broken"),
-            word("about"),
-        ]);
-        for example in check.get("counterexamples").and_then(Value::as_array).into_iter().flatten()
-        {
-            examples.push_str(&format!("  {}: {}\n", word("invariant"), cell(Some(example))));
-        }
-    }
-    match examples.is_empty() {
-        true => format!("{table}\n{}\n", verify_line(answer)),
-        false => format!("{table}\ncounterexamples\n{examples}"),
-    }
+/// Which partition waits for a person, where it goes on, why, and what to type.
+fn halted_text(service: &str, partition: &serde_json::Map<String, Value>) -> String {
+    let word = |name: &str| cell(partition.get(name));
+    let at = partition.get("input").and_then(Value::as_str);
+    let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+    let next = partition.get("next").and_then(Value::as_str);
+    let next = next.map_or_else(String::new, |next| format!("  next: {next}\n"));
+    format!("\n{service} partition {} is halted{at}: {}\n{next}", word("partition"), word("reason"))
 }
 
 #[cfg(test)]
@@ -167,23 +131,30 @@ mod tests {
     fn a_status_names_what_is_halted_and_what_to_type() {
         let answer = json!({"version": "0.1.0", "log": "embedded", "partitions": 8,
             "services": [{"name": "charger", "lag_records": 12, "lag_s": "0.4", "throughput_per_s": 100,
-                "halted": [{"partition": 3, "reason": "20 dead letters in a row"}]}],
-            "unrated_waiting": 61, "dead_letters": 0, "quarantined": 0});
+                "halted": [{"partition": 3, "reason": "20 dead letters in a row",
+                    "input": "usage.raw[3]@17", "next": "tally dlq list"}],
+                "oldest_waiting": {"since": "2026-11-20T12:00:00Z", "input": "usage.raw[3]@17"}}],
+            "unrated_waiting": 61, "open_holds": 2, "dead_letters": 0, "quarantined": 0});
         let text = status_text(&answer, "http://127.0.0.1:1");
-        assert!(text.contains("charger partition 3 is halted: 20 dead letters in a row"), "{text}");
-        assert!(text.contains("61 events wait for a price: tally sql"), "{text}");
+        let halted = "charger partition 3 is halted at usage.raw[3]@17: 20 dead letters in a row\n  \
+                      next: tally dlq list\n";
+        assert!(text.contains(halted), "{text}");
+        assert!(text.contains("2026-11-20T12:00:00Z usage.raw[3]@17  1 halted"), "{text}");
+        assert!(
+            text.contains("2 open holds\n61 events wait for a price: tally unrated list"),
+            "{text}"
+        );
         assert!(text.contains("no dead letters"), "{text}");
     }
 
     #[test]
-    fn a_report_holds_only_when_every_check_does() {
-        let check = |broken: u64| {
-            json!({"invariant": 2, "about": "postings balance", "checked": 10,
-            "broken": broken, "counterexamples": if broken == 0 { json!([]) } else { json!(["3-88: 5 ≠ 4"]) }})
-        };
-        assert!(holds(&json!({"holds": true, "checks": [check(0)]})));
-        assert!(!holds(&json!({"holds": true, "checks": [check(0), check(1)]})));
-        assert!(!holds(&json!({"holds": true, "checks": []})), "nothing checked proves nothing");
-        assert!(verify_text(&json!({"checks": [check(1)]})).contains("3-88: 5 ≠ 4"));
+    fn without_clickhouse_the_rest_is_told() {
+        let answer = json!({"services": [{"name": "projector", "lag_records": null, "lag_s": null,
+                "oldest_waiting": null, "halted": [], "standing": []}],
+            "clickhouse": {"answers": false, "error": "connection refused"}, "dead_letters": null});
+        let text = status_text(&answer, "u");
+        assert!(text.contains("not known"), "{text}");
+        assert!(text.contains("ClickHouse does not answer: connection refused"), "{text}");
+        assert!(!text.contains("dead letters\n"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use super::{Ingested, Told, program};
 use crate::cli;
 use crate::client::KEY_FILE;
 use crate::commands::explain::{ask, explanation};
-use crate::commands::status::{holds, verify_line};
+use crate::commands::proofs::{holds, verify_line};
 use crate::commands::{Context, answers, now, number, objects, text, warehouse};
 use crate::failure::Failure;
 use crate::output::print;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod crash;
+mod journal;
 mod reading;
 mod rows;
 mod schema;

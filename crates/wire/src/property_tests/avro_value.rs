@@ -97,7 +97,7 @@ fn item(item: &Item<'_>, by_side: CountingBySide) -> Value {
 pub(super) fn of(draft: &Draft<'_>) -> Value {
     let event = &draft.event;
     let items = event.items.iter().zip(&draft.counting);
-    record(vec![
+    let mut fields = vec![
         ("source", string(&event.source)),
         ("id", string(&event.id)),
         ("time", Value::TimestampMicros(event.time.micros())),
@@ -119,5 +119,9 @@ pub(super) fn of(draft: &Draft<'_>) -> Value {
         ("vendor_request_id", optional_text(&event.vendor_request_id)),
         ("attributes", attributes(&event.attributes)),
         ("items", Value::Array(items.map(|(one, said)| item(one, *said)).collect())),
-    ])
+    ];
+    if event.corrects.is_some() {
+        fields.insert(fields.len() - 2, ("corrects", optional_text(&event.corrects)));
+    }
+    record(fields)
 }

@@ -97,6 +97,15 @@ fn item() -> impl Strategy<Value = (Item<'static>, CountingBySide)> {
     )
 }
 
+/// What an event corrects, and its items: none where it takes another back.
+fn corrected_items()
+-> impl Strategy<Value = (Option<Text<'static>>, Vec<(Item<'static>, CountingBySide)>)> {
+    prop_oneof![
+        3 => vec(item(), 1..5).prop_map(|items| (None, items)),
+        1 => (text(), vec(item(), 0..3)).prop_map(|(id, items)| (Some(id), items)),
+    ]
+}
+
 /// An event as it may be sent.
 pub(super) fn draft() -> impl Strategy<Value = Draft<'static>> {
     let required = (text(), text(), text(), text(), 0_i64..=253_402_300_799_999_999);
@@ -106,8 +115,8 @@ pub(super) fn draft() -> impl Strategy<Value = Draft<'static>> {
         select(HoldAction::ALL.to_vec()),
         any::<bool>(),
     );
-    (required, words, vec(of(text()), 10), attributes(), vec(item(), 1..5)).prop_map(
-        |(required, words, texts, attributes, items)| {
+    (required, words, vec(of(text()), 10), attributes(), corrected_items()).prop_map(
+        |(required, words, texts, attributes, (corrects, items))| {
             let mut draft = Draft::default();
             let event = &mut draft.event;
             (event.source, event.id, event.account, event.feature, _) = required.clone();
@@ -129,6 +138,8 @@ pub(super) fn draft() -> impl Strategy<Value = Draft<'static>> {
                 *into = texts.next().flatten();
             }
             event.attributes = attributes;
+            event.corrects = corrects;
+            draft.items_seen = items.len();
             for (item, counting) in items {
                 draft.event.items.push(item);
                 draft.counting.push(counting);

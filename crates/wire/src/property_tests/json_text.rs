@@ -71,6 +71,7 @@ pub(super) fn write(draft: &Draft<'_>, spaced: bool) -> String {
         "conversation": event.conversation,
         "requested_model": event.requested_model,
         "vendor_request_id": event.vendor_request_id,
+        "corrects": event.corrects,
         "backfill": event.backfill,
         "attributes": attributes(&event.attributes),
         "items": event.items.iter().zip(&draft.counting).map(item).collect::<Vec<_>>(),

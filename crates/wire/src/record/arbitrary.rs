@@ -22,10 +22,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{CatalogueVersion, DeadLetter, DocumentKind, document_hash};
+use super::{CatalogueVersion, DeadLetter, DeadLetterRetry, DocumentKind, document_hash};
 
 mod commands;
 mod controls;
+mod corrections;
 mod holds;
 mod plans;
 
@@ -206,6 +207,7 @@ prop_compose! {
             conversation: next(),
             requested_model: next(),
             vendor_request_id: next(),
+            corrects: None,
             attributes,
             items,
         }
@@ -253,6 +255,7 @@ pub fn cause() -> impl Strategy<Value = Cause> {
         (topic(), offset()).prop_map(|(topic, offset)| Cause::Input { topic, offset }),
         time().prop_map(|due| Cause::Timer { due }),
         offset().prop_map(|next| Cause::Catalogue { next }),
+        entry_number().prop_map(|entry| Cause::Decision { entry }),
     ]
 }
 
@@ -380,7 +383,8 @@ pub fn body(account: Text<'static>) -> impl Strategy<Value = Body<'static>> {
         rolled_over().prop_map(Body::RolledOver).boxed(),
         holds::body(),
         plans::body(),
-        controls::body(account),
+        controls::body(account.clone()),
+        corrections::body(account),
     ]
 }
 
@@ -491,5 +495,15 @@ prop_compose! {
             id,
             record: Cow::Owned(record),
         }
+    }
+}
+
+prop_compose! {
+    pub fn dead_letter_retry()(
+        (letter, partition, offset) in (offset(), any::<u32>(), offset()),
+        retried_at in time(),
+        actor in text(),
+    ) -> DeadLetterRetry<'static> {
+        DeadLetterRetry { letter, partition: Partition(partition), offset, retried_at, actor }
     }
 }

@@ -11,7 +11,7 @@ use crate::record::holds::{read_use, write_use};
 use crate::record::limits;
 use crate::record::schema::EntryVersion;
 
-const LINES: Bound = Bound { elements_max: limits::ITEMS, element_bytes_min: 6 };
+pub(super) const LINES: Bound = Bound { elements_max: limits::ITEMS, element_bytes_min: 6 };
 const DRAWS: Bound = Bound { elements_max: limits::DRAWS, element_bytes_min: 6 };
 
 #[inline]
@@ -32,7 +32,7 @@ pub(super) fn write_debit(writer: &mut Writer<'_>, debit: &Debit<'_>) {
 }
 
 #[inline]
-fn write_line(writer: &mut Writer<'_>, line: &RateLine) {
+pub(super) fn write_line(writer: &mut Writer<'_>, line: &RateLine) {
     writer.int(i32::from(line.rule.0));
     writer.amount(line.credits);
     writer.optional(line.price, |writer, price| {
@@ -96,7 +96,7 @@ pub(super) fn read_debit<'a>(
     });
     match version {
         EntryVersion::V1 => {}
-        EntryVersion::V2 => {
+        EntryVersion::V2 | EntryVersion::V3 => {
             debit.hold = fields.optional("hold", |fields, _| Box::new(read_use(fields)));
             debit.budgets = read_budget_uses(fields);
         }
@@ -105,7 +105,7 @@ pub(super) fn read_debit<'a>(
 }
 
 #[inline]
-fn read_line(fields: &mut Fields<'_>) -> RateLine {
+pub(super) fn read_line(fields: &mut Fields<'_>) -> RateLine {
     RateLine {
         rule: RuleId(fields.number("line.rule")),
         credits: fields.amount("line.credits"),

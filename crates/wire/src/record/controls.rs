@@ -109,7 +109,7 @@ pub(super) fn read_reversed<'a>(fields: &mut Fields<'a>, account: &'a str) -> Bo
         by: read_by(fields),
         reverses: fields.entry_number("reverses"),
         recorded_at: fields.time("recorded_at"),
-        debit: *read_debit(fields, account, EntryVersion::V2),
+        debit: *read_debit(fields, account, EntryVersion::V3),
         returns: read_returns(fields, "returns"),
         overage: fields.amount("overage"),
         lot: fields.amount("lot"),

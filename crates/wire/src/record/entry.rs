@@ -6,14 +6,17 @@ use ledger::{Balance, Body, Cause, Entry};
 use crate::avro::Writer;
 use crate::record::error::RecordError;
 use crate::record::fields::Fields;
-use crate::record::schema::{EntryVersion, LEDGER_ENTRY_V2_FINGERPRINT};
-use crate::record::{charge, controls, holds, lots, plans};
+use crate::record::schema::{EntryVersion, LEDGER_ENTRY_V3_FINGERPRINT};
+use crate::record::{charge, controls, corrections, holds, lots, plans};
 
 /// The places of the causes in their union.
 mod cause {
     pub(super) const INPUT: u8 = 0;
     pub(super) const TIMER: u8 = 1;
     pub(super) const CATALOGUE: u8 = 2;
+    pub(super) const LAST_OF_V2: u8 = CATALOGUE;
+    // Since version 3.
+    pub(super) const DECISION: u8 = 3;
 }
 
 /// The places of the bodies in their union.
@@ -44,6 +47,10 @@ mod body {
     pub(super) const REFUNDED: u8 = 21;
     pub(super) const REVERSED: u8 = 22;
     pub(super) const LOT_EXPIRING: u8 = 23;
+    pub(super) const LAST_OF_V2: u8 = LOT_EXPIRING;
+    // Since version 3.
+    pub(super) const CORRECTED: u8 = 24;
+    pub(super) const QUARANTINE_DECIDED: u8 = 25;
 }
 
 /// Appends an entry to `out` as an Avro single-object record.
@@ -52,7 +59,7 @@ mod body {
 pub fn encode_entry(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let writer = &mut writer;
-    writer.single_object_header(LEDGER_ENTRY_V2_FINGERPRINT);
+    writer.single_object_header(LEDGER_ENTRY_V3_FINGERPRINT);
     writer.number(entry.number.0);
     writer.string(&entry.account);
     writer.number(entry.sequence.0);
@@ -76,6 +83,10 @@ fn write_cause(writer: &mut Writer<'_>, cause: &Cause) {
         Cause::Catalogue { next } => {
             writer.branch(cause::CATALOGUE);
             writer.long(next.0);
+        }
+        Cause::Decision { entry } => {
+            writer.branch(cause::DECISION);
+            writer.number(entry.0);
         }
     }
 }
@@ -189,6 +200,15 @@ fn write_body(writer: &mut Writer<'_>, entry: &Entry<'_>) {
             writer.branch(body::LOT_EXPIRING);
             lots::write_expiring(writer, expiring);
         }
+        Body::Corrected(corrected) => {
+            debug_assert!(of_the_entry(&corrected.before.event));
+            writer.branch(body::CORRECTED);
+            corrections::write_corrected(writer, corrected);
+        }
+        Body::QuarantineDecided(decided) => {
+            writer.branch(body::QUARANTINE_DECIDED);
+            corrections::write_decided(writer, decided);
+        }
     }
 }
 
@@ -203,21 +223,26 @@ pub(super) fn read(
         account: Text::Borrowed(account),
         sequence: fields.sequence("sequence"),
         recorded_at: fields.time("recorded_at"),
-        cause: read_cause(&mut fields),
+        cause: read_cause(&mut fields, version),
         after: read_balance(&mut fields),
         body: read_body(&mut fields, account, version),
     };
     fields.end(entry)
 }
 
-fn read_cause(fields: &mut Fields<'_>) -> Cause {
-    match fields.branch("cause") {
+fn read_cause(fields: &mut Fields<'_>, version: EntryVersion) -> Cause {
+    let branch = fields.branch("cause");
+    if version < EntryVersion::V3 && branch > cause::LAST_OF_V2 {
+        fields.no_such_branch("cause");
+    }
+    match branch {
         cause::INPUT => Cause::Input {
             topic: fields.word("cause.topic"),
             offset: fields.offset("cause.offset"),
         },
         cause::TIMER => Cause::Timer { due: fields.time("cause.due") },
         cause::CATALOGUE => Cause::Catalogue { next: fields.offset("cause.next") },
+        cause::DECISION => Cause::Decision { entry: fields.entry_number("cause.entry") },
         _ => {
             fields.no_such_branch("cause");
             Cause::Timer { due: Timestamp::ZERO }
@@ -236,7 +261,12 @@ pub(super) fn read_balance(fields: &mut Fields<'_>) -> Balance {
 
 fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str, version: EntryVersion) -> Body<'a> {
     let branch = fields.branch("body");
-    if version == EntryVersion::V1 && branch > body::LAST_OF_V1 {
+    let last = match version {
+        EntryVersion::V1 => body::LAST_OF_V1,
+        EntryVersion::V2 => body::LAST_OF_V2,
+        EntryVersion::V3 => body::QUARANTINE_DECIDED,
+    };
+    if branch > last {
         fields.no_such_branch("body");
     }
     match branch {
@@ -264,6 +294,10 @@ fn read_body<'a>(fields: &mut Fields<'a>, account: &'a str, version: EntryVersio
         body::REFUNDED => Body::Refunded(controls::read_refunded(fields)),
         body::REVERSED => Body::Reversed(controls::read_reversed(fields, account)),
         body::LOT_EXPIRING => Body::LotExpiring(lots::read_expiring(fields)),
+        body::CORRECTED => Body::Corrected(corrections::read_corrected(fields, account)),
+        body::QUARANTINE_DECIDED => {
+            Body::QuarantineDecided(Box::new(corrections::read_decided(fields)))
+        }
         _ => {
             fields.no_such_branch("body");
             Body::LotInGrace(lots::read_in_grace(fields))

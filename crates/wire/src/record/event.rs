@@ -102,6 +102,8 @@ pub(super) fn read<'a>(fields: &mut Fields<'a>, account: &'a str) -> UsageEvent<
         conversation: fields.optional("event.conversation", Fields::text),
         requested_model: fields.optional("event.requested_model", Fields::text),
         vendor_request_id: fields.optional("event.vendor_request_id", Fields::text),
+        // What corrects another is a correction's own, and no part of the charge that it leaves.
+        corrects: None,
         attributes: fields.attributes("event.attributes"),
         items: fields.array(
             "event.items",

@@ -1,5 +1,5 @@
 //! Bytes of everything that stands on tally's own topics: ledger entries, seals and adoptions;
-//! commands and replies; account events; catalogue versions; dead letters; keys and webhook
+//! commands and replies; account events; catalogue versions; dead letters and their retries; keys and webhook
 //! endpoints; deliveries to them.
 //!
 //! Each is Avro in single-object encoding: `C3 01`, the schema's fingerprint, the body. The
@@ -18,7 +18,9 @@ pub mod arbitrary;
 mod charge;
 mod command;
 mod controls;
+mod corrections;
 mod dead_letter;
+mod dead_letter_retry;
 mod entry;
 mod error;
 mod event;
@@ -47,6 +49,10 @@ pub use account_event::{decode_account_event, encode_account_event};
 pub use adopted::encode_adopted;
 pub use command::{command_content, decode_command, encode_command};
 pub use dead_letter::{DeadLetter, decode_dead_letter, encode_dead_letter};
+pub use dead_letter_retry::{
+    DeadLetterRetry, LetterRecord, decode_dead_letter_retry, decode_letter_record,
+    encode_dead_letter_retry,
+};
 pub use entry::encode_entry;
 pub use error::{Malformed, RecordError};
 pub use limits::{CATALOGUE_RECORD_BYTES_MAX, LEDGER_RECORD_BYTES_MAX};
@@ -84,6 +90,9 @@ pub fn is_seal(record: &[u8]) -> bool {
 pub fn decode_ledger(record: &[u8]) -> Result<LedgerRecord<'_>, RecordError> {
     let (fingerprint, fields) = fields::open(record, LEDGER_RECORD_BYTES_MAX)?;
     match fingerprint {
+        schema::LEDGER_ENTRY_V3_FINGERPRINT => {
+            entry::read(fields, EntryVersion::V3).map(LedgerRecord::Entry)
+        }
         schema::LEDGER_ENTRY_V2_FINGERPRINT => {
             entry::read(fields, EntryVersion::V2).map(LedgerRecord::Entry)
         }

@@ -2,7 +2,7 @@
 
 use domain::{Attributes, Item, Measure, Pools, UsageEvent};
 
-use super::USAGE_EVENT_V1_FINGERPRINT;
+use super::{USAGE_EVENT_V1_FINGERPRINT, USAGE_EVENT_V2_FINGERPRINT};
 use crate::avro::Writer;
 #[cfg(test)]
 use crate::draft::Draft;
@@ -28,7 +28,11 @@ fn encode_with_counting<'e, 'a: 'e>(
     out: &mut Vec<u8>,
 ) {
     let mut writer = Writer::new(out);
-    writer.single_object_header(USAGE_EVENT_V1_FINGERPRINT);
+    // The older version where it will do: whoever reads knows it.
+    writer.single_object_header(match event.corrects {
+        None => USAGE_EVENT_V1_FINGERPRINT,
+        Some(_) => USAGE_EVENT_V2_FINGERPRINT,
+    });
     writer.string(&event.source);
     writer.string(&event.id);
     writer.long(event.time.micros());
@@ -51,6 +55,9 @@ fn encode_with_counting<'e, 'a: 'e>(
         &event.vendor_request_id,
     ] {
         writer.optional(text.as_deref(), Writer::string);
+    }
+    if let Some(corrects) = &event.corrects {
+        writer.optional(Some(corrects.as_ref()), Writer::string);
     }
     write_attributes(&mut writer, &event.attributes);
     writer.array(items, |writer, (item, counting)| write_item(writer, item, counting));

@@ -79,7 +79,9 @@ pub(crate) async fn replay(
     let mut value = Vec::new();
     wire::encode_delivery(&asked, &mut value);
     let key = Bytes::from(asked.webhook.clone());
-    app.appending.append(vec![Outbound { to: DELIVERIES, key, value: value.into() }]).await?;
+    app.appending
+        .append(vec![Outbound { to: DELIVERIES, key, value: value.into(), headers: Vec::new() }])
+        .await?;
     let told = row(place, &Delivery::after(None, &asked));
     Ok(crate::routes::json(StatusCode::ACCEPTED, &told))
 }

@@ -74,6 +74,14 @@ pub fn command_bodies() -> Vec<BoxedStrategy<CommandBody<'static>>> {
         (entry_number(), record())
             .prop_map(|(entry, record)| CommandBody::Reverse { entry, record })
             .boxed(),
+        corrections::rerate().prop_map(|rerate| CommandBody::Rerate(Box::new(rerate))).boxed(),
+        (entry_number(), record(), any::<bool>())
+            .prop_map(|(entry, record, accept)| CommandBody::DecideQuarantined {
+                entry,
+                record,
+                accept,
+            })
+            .boxed(),
     ]
 }
 

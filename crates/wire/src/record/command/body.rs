@@ -1,10 +1,11 @@
 //! What a command asks.
 
 use domain::Credits;
-use ledger::{CommandBody, GrantTerms, Reserve, Want};
+use ledger::{CommandBody, GrantTerms, Rerate, Reserve, Want};
 
 use super::Version;
 use crate::avro::Writer;
+use crate::record::charge::{LINES, read_line, write_line};
 use crate::record::fields::Fields;
 use crate::record::limits;
 use crate::record::terms::{
@@ -27,6 +28,10 @@ const REMOVE_BUDGET: u8 = 10;
 const SET_NOTICES: u8 = 11;
 const REFUND: u8 = 12;
 const REVERSE: u8 = 13;
+const LAST_OF_V2: u8 = REVERSE;
+// Since version 3.
+const RERATE: u8 = 14;
+const DECIDE_QUARANTINED: u8 = 15;
 
 pub(super) const WANT_CREDITS: u8 = 0;
 pub(super) const WANT_USAGE: u8 = 1;
@@ -48,6 +53,8 @@ pub(super) fn place(body: &CommandBody<'_>) -> u8 {
         CommandBody::SetNotices { .. } => SET_NOTICES,
         CommandBody::Refund { .. } => REFUND,
         CommandBody::Reverse { .. } => REVERSE,
+        CommandBody::Rerate(_) => RERATE,
+        CommandBody::DecideQuarantined { .. } => DECIDE_QUARANTINED,
     }
 }
 
@@ -93,7 +100,23 @@ pub(super) fn write(writer: &mut Writer<'_>, body: &CommandBody<'_>) {
             writer.number(entry.0);
             writer.bytes(record);
         }
+        CommandBody::Rerate(rerate) => write_rerate(writer, rerate),
+        CommandBody::DecideQuarantined { entry, record, accept } => {
+            writer.number(entry.0);
+            writer.bytes(record);
+            writer.boolean(*accept);
+        }
     }
+}
+
+fn write_rerate(writer: &mut Writer<'_>, rerate: &Rerate<'_>) {
+    writer.number(rerate.entry.0);
+    writer.bytes(&rerate.record);
+    writer.long(i64::from(rerate.rate_card.0));
+    writer.long(rerate.catalogue.0);
+    writer.array(rerate.lines.iter(), write_line);
+    writer.amount(rerate.credits);
+    writer.amount(rerate.residual);
 }
 
 fn write_grant(writer: &mut Writer<'_>, terms: &GrantTerms) {
@@ -124,7 +147,12 @@ fn write_reserve(writer: &mut Writer<'_>, reserve: &Reserve<'_>) {
 
 pub(super) fn read<'a>(fields: &mut Fields<'a>, version: Version) -> CommandBody<'a> {
     let branch = fields.branch("body");
-    if version == Version::V1 && branch > LAST_OF_V1 {
+    let last = match version {
+        Version::V1 => LAST_OF_V1,
+        Version::V2 => LAST_OF_V2,
+        Version::V3 => DECIDE_QUARANTINED,
+    };
+    if branch > last {
         fields.no_such_branch("body");
     }
     match branch {
@@ -167,10 +195,28 @@ pub(super) fn read<'a>(fields: &mut Fields<'a>, version: Version) -> CommandBody
             entry: fields.entry_number("entry"),
             record: fields.bytes("record"),
         },
+        RERATE => CommandBody::Rerate(Box::new(read_rerate(fields))),
+        DECIDE_QUARANTINED => CommandBody::DecideQuarantined {
+            entry: fields.entry_number("entry"),
+            record: fields.bytes("record"),
+            accept: fields.boolean("accept"),
+        },
         _ => {
             fields.no_such_branch("body");
             CommandBody::Adjust { credits: Credits::ZERO }
         }
+    }
+}
+
+fn read_rerate<'a>(fields: &mut Fields<'a>) -> Rerate<'a> {
+    Rerate {
+        entry: fields.entry_number("entry"),
+        record: fields.bytes("record"),
+        rate_card: fields.catalogue_id("rate_card"),
+        catalogue: fields.offset("catalogue"),
+        lines: fields.array("lines", LINES, read_line),
+        credits: fields.checked_amount("credits"),
+        residual: fields.checked_amount("residual"),
     }
 }
 

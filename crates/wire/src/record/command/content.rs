@@ -1,7 +1,7 @@
 //! What makes two commands the same.
 
 use domain::{Amount, ContentHash, Text};
-use ledger::{BudgetTerms, Command, CommandBody, GrantTerms, Reserve, Scope, Want};
+use ledger::{BudgetTerms, Command, CommandBody, GrantTerms, Rerate, Reserve, Scope, Want};
 
 use super::body::{WANT_CREDITS, WANT_USAGE, place};
 
@@ -62,6 +62,12 @@ pub fn command_content(command: &Command<'_>) -> ContentHash {
             meaning.number(entry.0);
             meaning.bytes(record);
         }
+        CommandBody::Rerate(rerate) => meaning.rerate(rerate),
+        CommandBody::DecideQuarantined { entry, record, accept } => {
+            meaning.number(entry.0);
+            meaning.bytes(record);
+            meaning.0.push(u8::from(*accept));
+        }
     }
     ContentHash::of(&meaning.0)
 }
@@ -76,6 +82,27 @@ impl Meaning {
         self.optional(terms.expires, |meaning, time| meaning.long(time.micros()));
         self.amount(terms.paid);
         self.optional(terms.currency, |meaning, currency| meaning.text(currency.as_str()));
+    }
+
+    fn rerate(&mut self, rerate: &Rerate<'_>) {
+        self.number(rerate.entry.0);
+        self.bytes(&rerate.record);
+        self.number(u64::from(rerate.rate_card.0));
+        self.long(rerate.catalogue.0);
+        self.number(rerate.lines.len() as u64);
+        for line in &rerate.lines {
+            self.number(u64::from(line.rule.0));
+            self.amount(line.credits);
+            self.optional(line.price, |meaning, price| {
+                meaning.number(u64::from(price.book.0));
+                meaning.number(u64::from(price.row));
+                meaning.optional(price.when, |meaning, when| meaning.number(u64::from(when)));
+            });
+            self.optional(line.computed, Self::amount);
+            self.optional(line.missing, |meaning, reason| meaning.text(reason.code()));
+        }
+        self.amount(rerate.credits);
+        self.amount(rerate.residual);
     }
 
     fn reserve(&mut self, reserve: &Reserve<'_>) {

@@ -25,6 +25,8 @@ fn content_is_pinned() {
         ("set-notices", 0xc5ea_b309_99ca_1946),
         ("refund", 0xe29d_d89d_c7a2_5769),
         ("reverse", 0x9ec6_d83e_528a_61d7),
+        ("rerate", 0x2c6c_ac30_82ab_00e6),
+        ("decide-quarantined", 0xa358_b0fc_4af4_52bd),
     ];
     let contents = samples::commands().into_iter();
     let contents: Vec<_> =

@@ -69,6 +69,13 @@ proptest! {
     }
 
     #[test]
+    fn dead_letter_retries(retry in arbitrary::dead_letter_retry()) {
+        let record = written(|out| encode_dead_letter_retry(&retry, out));
+        prop_assert_eq!(decode_letter_record(&record), Ok(LetterRecord::Retry(retry)));
+        holds("dead-letter-retry", &record);
+    }
+
+    #[test]
     fn account_events(event in arbitrary::account_event()) {
         let record = written(|out| encode_account_event(&event, out));
         prop_assert_eq!(decode_account_event(&record), Ok(event));

@@ -36,6 +36,9 @@ fn rewritten(subject: &str, record: &[u8]) -> Result<Vec<u8>, RecordError> {
             encode_catalogue_version(&decode_catalogue_version(record)?, &mut out);
         }
         "dead-letter" => encode_dead_letter(&decode_dead_letter(record)?, &mut out),
+        "dead-letter-retry" => {
+            encode_dead_letter_retry(&decode_dead_letter_retry(record)?, &mut out);
+        }
         "access" => encode_access(&decode_access(record)?, &mut out),
         "webhook-delivery" => encode_delivery(&decode_delivery(record)?, &mut out),
         unknown => panic!("{unknown}"),

@@ -19,6 +19,7 @@ use super::*;
 mod account_events;
 mod commands;
 mod controls;
+mod corrections;
 mod holds;
 mod plans;
 
@@ -47,6 +48,7 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ];
     let entries =
         entries.into_iter().chain(holds::all()).chain(plans::all()).chain(controls::all());
+    let entries = entries.chain(corrections::all());
     all.extend(
         entries
             .map(|(name, entry)| ("ledger-entry", name, written(|out| encode_entry(&entry, out)))),
@@ -59,6 +61,11 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     all.extend(letters.map(|(name, letter)| {
         ("dead-letter", name, written(|out| encode_dead_letter(&letter, out)))
     }));
+    all.push((
+        "dead-letter-retry",
+        "sent-again",
+        written(|out| encode_dead_letter_retry(&dead_letter_retry(), out)),
+    ));
     all.extend(super::access::samples());
     all.extend(super::webhook::samples());
     all
@@ -434,5 +441,15 @@ fn dead_letter() -> DeadLetter<'static> {
         source: some("/chat/eu-1"),
         id: None,
         record: Cow::Borrowed(b"{\"data\":{\"items\":[{\"tokens\":{\"inptu\":5000}}]}}\xff"),
+    }
+}
+
+fn dead_letter_retry() -> DeadLetterRetry<'static> {
+    DeadLetterRetry {
+        letter: Offset(17),
+        partition: Partition(5),
+        offset: Offset(12_341_002),
+        retried_at: at("2026-11-20T12:30:00Z"),
+        actor: "ada".into(),
     }
 }

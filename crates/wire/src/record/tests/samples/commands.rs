@@ -73,6 +73,8 @@ pub(in crate::record::tests) fn commands() -> Vec<(&'static str, Command<'static
             "reverse",
             command(CommandBody::Reverse { entry: EntryNumber(8_812_345), record: ENTRY.into() }),
         ),
+        ("rerate", rerate()),
+        ("decide-quarantined", decide_quarantined()),
     ]
 }
 
@@ -142,6 +144,27 @@ pub(in crate::record::tests) fn adjust() -> Command<'static> {
 
 fn void() -> Command<'static> {
     command(CommandBody::Void { lot: LotId(17), credits: Some(credits("60")) })
+}
+
+fn rerate() -> Command<'static> {
+    let Body::Debit(debit) = super::debit().body else { panic!() };
+    command(CommandBody::Rerate(Box::new(ledger::Rerate {
+        entry: EntryNumber(8_812_345),
+        record: ENTRY.into(),
+        rate_card: debit.rate_card,
+        catalogue: debit.catalogue,
+        lines: debit.lines,
+        credits: debit.credits,
+        residual: debit.residual,
+    })))
+}
+
+fn decide_quarantined() -> Command<'static> {
+    command(CommandBody::DecideQuarantined {
+        entry: EntryNumber(8_812_345),
+        record: ENTRY.into(),
+        accept: true,
+    })
 }
 
 fn reply(outcome: ReplyOutcome<'static>) -> Reply<'static> {
