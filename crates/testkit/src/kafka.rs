@@ -106,6 +106,11 @@ impl Kafka {
         self.process.pid()
     }
 
+    /// The file that everything the broker prints goes to.
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
     /// The last lines that the broker printed.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()

@@ -32,7 +32,9 @@ const ROUND_EVENTS_PER_SECOND: f64 = 12_000.0;
 const FAULTS_MIN: u64 = 4;
 /// A new broker and a new ClickHouse after so many rounds, so that the disk does not fill.
 const ROUNDS_PER_GROUND: u64 = 6;
-const STEADY_LINE_EVERY: u64 = 10;
+/// A run goes on after a failure, to say whether there are more, but not for hours.
+const WRONG_MAX: u64 = 3;
+const SUM_LINE_EVERY: u64 = 10;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -183,7 +185,7 @@ fn lane(jobs: &Jobs, sum: &Mutex<Sum>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One class after another, larger, until there is enough; a failure ends it.
+/// One class after another, larger, until there is enough, or enough is wrong.
 fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
     let seed = arguments.seed.unwrap_or(SEED_DEFAULT);
     let started = Instant::now();
@@ -200,7 +202,7 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
         if enough || late || STOP.load(Ordering::Relaxed) {
             break;
         }
-        if round > 0 && round % ROUNDS_PER_GROUND == 0 {
+        if round > 0 && round.is_multiple_of(ROUNDS_PER_GROUND) {
             drop(ground);
             ground = Ground::start(None)?;
         }
@@ -209,14 +211,15 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
         println!("{}", row(&outcome));
         sum.add(&outcome);
         if !outcome.is_right() {
-            println!(
-                "again: cargo xtask faults --class {} --seed {} --faults 1",
-                class.name,
-                seed + round
-            );
-            break;
+            println!("again: cargo xtask faults --class {} --seed {}", class.name, seed + round);
+            if sum.wrong >= WRONG_MAX {
+                break;
+            }
+            // Whatever was going on when it was found, the next begins on sound servers.
+            drop(ground);
+            ground = Ground::start(None)?;
         }
-        if (round + 1) % STEADY_LINE_EVERY == 0 {
+        if (round + 1_u64).is_multiple_of(SUM_LINE_EVERY) {
             println!("so far: {}", sum.line(started.elapsed()));
         }
     }

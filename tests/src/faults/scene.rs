@@ -230,6 +230,10 @@ impl<'g> Scene<'g> {
         if let Some(feeder) = &self.feeder {
             feeder.must_run()?;
         }
+        // A broker without room ends, and its class starts it again.
+        if self.class.disk != Disk::Log && !self.ground.kafka.is_running() {
+            bail!("the broker ended by itself:\n{}", self.ground.kafka.log_tail());
+        }
         let mut ended = 0;
         let may_end = self.class.services_may_end;
         for service in self.services() {
@@ -419,9 +423,16 @@ impl<'g> Scene<'g> {
         Ok(())
     }
 
-    /// Keeps the services' logs and states, for who looks into a failure.
+    /// Keeps logs and states, for who looks into a failure.
     pub fn keep(self) -> PathBuf {
-        self.folder.keep()
+        let folder = self.folder.keep();
+        let server = self.ground.clickhouse.directory().join("server.log");
+        for (name, log) in [("broker.log", self.ground.kafka.log()), ("clickhouse.log", &server)] {
+            if let Err(error) = std::fs::copy(log, folder.join(name)) {
+                tracing::warn!(%error, name, "not kept");
+            }
+        }
+        folder
     }
 
     /// How far everybody has come, and the ends of the services' logs.
