@@ -194,7 +194,7 @@ fn rounds(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut ground = Ground::start(None)?;
     println!("seed {seed}; round n has seed + n");
     println!("{}", head());
-    for round in 0.. {
+    for round in 0_u64.. {
         let enough = sum.events >= arguments.events.unwrap_or(0)
             && sum.faults >= arguments.faults.unwrap_or(0)
             && (deadline.is_none() || arguments.events.is_some() || arguments.faults.is_some());
