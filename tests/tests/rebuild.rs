@@ -34,7 +34,7 @@ fn event(number: u64) -> Value {
         "specversion": "1.0", "type": "tally.usage.v1", "source": "rebuild",
         "id": format!("event-{number}"), "time": SystemClock::default().now().to_string(),
         "subject": format!("acct_{}", number % ACCOUNTS),
-        "data": { "feature": if number % 3 == 0 { "chat" } else { "search" },
+        "data": { "feature": if number.is_multiple_of(3) { "chat" } else { "search" },
             "items": [{ "meter": "unit", "quantity": (1 + number % 7).to_string() }] },
     })
 }

@@ -21,13 +21,29 @@ use crate::workload::Workload;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
+/// What one of them took: on the clock, and of the processors.
+#[derive(Clone, Copy, Debug)]
+struct Took {
+    wall: Duration,
+    client: Duration,
+    server: Duration,
+}
+
 /// One round of each.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    live: Duration,
-    live_server: Duration,
-    rebuild: Duration,
-    rebuild_server: Duration,
+    live: Took,
+    rebuild: Took,
+}
+
+/// Measures what `act` takes.
+fn took(server: &ClickHouse, act: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Took> {
+    let busy = || (cpu_of(std::process::id()), cpu_of(server.pid()));
+    let (started, before) = (Instant::now(), busy());
+    act()?;
+    let (wall, after) = (started.elapsed(), busy());
+    let (client, server) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
+    Ok(Took { wall, client, server })
 }
 
 pub(crate) fn measure(
@@ -46,37 +62,37 @@ pub(crate) fn measure(
         measured.push(round(workload, &log, &server, (&runtime, number))?);
     }
     let count = records as f64;
-    let rate = |part: fn(&Round) -> Duration| {
-        measured.iter().map(move |round| count / part(round).as_secs_f64())
-    };
-    let server_nanos = |part: fn(&Round) -> Duration| {
-        median(measured.iter().map(|round| part(round).as_secs_f64() * 1e9 / count))
-    };
+    let nanos = |time: Duration| time.as_secs_f64() * 1e9 / count;
     report.section(
         "A rebuild beside the live tables",
-        &["", "ledger records per second", "all, thousands", "ns of server per record"],
+        &["", "ledger records per second", "all, thousands", "client ns", "server ns per record"],
     );
-    for (name, part, server_part) in [
-        (
-            "live projector, catching up",
-            (|round| round.live) as fn(&Round) -> Duration,
-            (|round| round.live_server) as fn(&Round) -> Duration,
-        ),
-        ("rebuild of all tables", |round| round.rebuild, |round| round.rebuild_server),
+    for (name, part) in [
+        ("live projector, catching up", (|round| round.live) as fn(&Round) -> Took),
+        ("rebuild of all tables", |round| round.rebuild),
     ] {
+        let parts: Vec<Took> = measured.iter().map(part).collect();
+        let rates = || parts.iter().map(|took| count / took.wall.as_secs_f64());
         report.row([
             name.to_owned(),
-            format!("{:.0}", median(rate(part))),
-            thousands(rate(part)),
-            format!("{:.0}", server_nanos(server_part)),
+            format!("{:.0}", median(rates())),
+            thousands(rates()),
+            format!("{:.0}", median(parts.iter().map(|took| nanos(took.client)))),
+            format!("{:.0}", median(parts.iter().map(|took| nanos(took.server)))),
         ]);
     }
-    let ratios =
-        measured.iter().map(|round| round.live.as_secs_f64() / round.rebuild.as_secs_f64());
+    let ratio = |of: fn(&Took) -> Duration| {
+        let ratios = measured
+            .iter()
+            .map(move |round| of(&round.live).as_secs_f64() / of(&round.rebuild).as_secs_f64());
+        median(ratios)
+    };
     report.line(&format!(
-        "\n{:.2} times as fast as the live projector, over {records} records on the embedded log; \
-         at most {} MB of memory in this process.",
-        median(ratios),
+        "\n{:.2} times as fast as the live projector, with 1/{:.2} of its processor time, over {records} \
+         records on the embedded log; at most {} MB of memory in this process, which holds the \
+         workload as well.",
+        ratio(|took| took.wall),
+        ratio(|took| took.client + took.server),
         peak_memory_mb()
     ));
     Ok(())
@@ -120,12 +136,7 @@ fn round(
         warehouse.migrate().await?;
         anyhow::Ok(warehouse)
     })?;
-    let busy = cpu_of(server.pid());
-    let started = Instant::now();
-    project(workload, log, &warehouse, (runtime, number))?;
-    let live = started.elapsed();
-    let live_server = cpu_of(server.pid()).saturating_sub(busy);
-
+    let live = took(server, || project(workload, log, &warehouse, (runtime, number)))?;
     let rebuilder = Rebuilder::new(
         Arc::clone(log),
         warehouse,
@@ -134,15 +145,15 @@ fn round(
     );
     let plan = rebuilder.plan(&Wanted::default(), workload.now())?;
     let id = rebuilder.begin(&plan, "bench")?;
-    let busy = cpu_of(server.pid());
-    let started = Instant::now();
-    while !rebuilder.advance(&id)?.caught_up {
-        ensure!(started.elapsed() < PATIENCE, "the rebuild makes no way");
-    }
-    let rebuild = started.elapsed();
-    let rebuild_server = cpu_of(server.pid()).saturating_sub(busy);
+    let rebuild = took(server, || {
+        let started = Instant::now();
+        while !rebuilder.advance(&id)?.caught_up {
+            ensure!(started.elapsed() < PATIENCE, "the rebuild makes no way");
+        }
+        Ok(())
+    })?;
     rebuilder.discard(&id)?;
-    Ok(Round { live, live_server, rebuild, rebuild_server })
+    Ok(Round { live, rebuild })
 }
 
 /// Runs the projector until everything is in its tables.

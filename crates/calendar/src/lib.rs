@@ -15,8 +15,10 @@
 //! [`Timestamp::MAX`]: domain::Timestamp::MAX
 #![deny(clippy::float_arithmetic)]
 
+mod date;
 mod window;
 mod zone;
 
+pub use date::{Date, NotADate};
 pub use window::{Period, Window, anniversary_window, calendar_window};
 pub use zone::{UnknownZone, Zone};

@@ -123,17 +123,17 @@ impl Series<'_> {
 const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN);
 
 /// The nearest instant that jiff knows.
-fn in_range(at: Timestamp) -> jiff::Timestamp {
+pub(crate) fn in_range(at: Timestamp) -> jiff::Timestamp {
     let limit = if at < Timestamp::ZERO { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(at.micros()).unwrap_or(limit)
 }
 
-fn local_date(zone: &Zone, at: jiff::Timestamp) -> Date {
+pub(crate) fn local_date(zone: &Zone, at: jiff::Timestamp) -> Date {
     zone.rules().to_datetime(at).date()
 }
 
 /// The first instant whose local time is the date's midnight or later; `None` where it lies past jiff's years.
-fn first_instant(zone: &Zone, date: Date) -> Option<Timestamp> {
+pub(crate) fn first_instant(zone: &Zone, date: Date) -> Option<Timestamp> {
     let midnight = date.at(0, 0, 0, 0);
     let first = match zone.rules().to_ambiguous_timestamp(midnight).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(midnight).ok()?,

@@ -28,8 +28,8 @@ use crate::openapi;
 use crate::problem::Problem;
 use crate::routes::{
     accounts, balance, budgets, commands, dead_letters, doctor, events, explain, holds, ingest,
-    keys, plans, price_list, quarantine, quote, rates, raw_replay, replays, rerates, sources, sql,
-    status, unrated, usage, verify, webhooks,
+    keys, metered_cost, plans, price_list, quarantine, quote, rates, raw_replay, replays, rerates,
+    sources, sql, status, unrated, usage, verify, webhooks,
 };
 use crate::tls::{TlsError, TlsListener};
 
@@ -263,6 +263,7 @@ fn routes() -> Routes {
         .get("/v1/verify", Rule::of_all_accounts(Verify), verify::get)
         .post("/v1/rerates/plan", Rule::of_all_accounts(Operate), rerates::plan)
         .post("/v1/rerates", Rule::of_all_accounts(Operate), rerates::apply)
+        .get("/v1/metered-cost", Rule::of_all_accounts(Operate), metered_cost::get)
         .get("/v1/quarantine", Rule::of_all_accounts(Operate), quarantine::list)
         .post("/v1/quarantine/{entry}/accept", Rule::of_all_accounts(Operate), quarantine::accept)
         .post("/v1/quarantine/{entry}/reject", Rule::of_all_accounts(Operate), quarantine::reject)

@@ -88,12 +88,17 @@ proptest! {
         }
         let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
         for entry in &entries {
-            let charge = match &entry.body {
-                Body::Debit(debit) => Some(debit.as_ref()),
-                Body::Reversed(reversed) => Some(&reversed.debit),
-                _ => None,
+            let charges = match &entry.body {
+                Body::Debit(debit) => vec![debit.as_ref()],
+                Body::Reversed(reversed) => vec![&reversed.debit],
+                // The same usage priced anew is its difference.
+                Body::Corrected(corrected) if corrected.is_rerate() => corrected.now.iter().collect(),
+                Body::Corrected(corrected) => {
+                    std::iter::once(&corrected.before).chain(&corrected.now).collect()
+                }
+                _ => vec![],
             };
-            if let Some(debit) = charge {
+            for debit in charges {
                 *expected.entry("usage_lines").or_default() +=
                     debit.lines.len().min(debit.event.items.len());
             }

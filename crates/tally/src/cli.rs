@@ -10,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod proofs;
 pub(crate) mod quote;
 mod rates;
+pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod rerate;
 pub(crate) mod spending;
@@ -188,13 +189,16 @@ pub(crate) enum Command {
         tally verify --deep                     all twelve, also from prices, inputs and every table\n  \
         tally verify --deep --from 2026-11-01T00:00:00Z --rate 5000"
     )]
+    Verify(proofs::Verify),
+    /// What vendors bill beside what was metered
+    #[command(subcommand)]
+    Reconcile(reconcile::Reconcile),
     /// Set wrong prices right: plan, look at the difference, apply
     #[command(subcommand)]
     Rerate(rerate::Rerate),
     /// Records that were held back: look at them, let them in or leave them out
     #[command(subcommand)]
     Quarantine(rerate::Quarantine),
-    Verify(proofs::Verify),
     /// Make ClickHouse's tables again from the ledger, beside the live ones, and exchange them
     #[command(subcommand)]
     Replay(replay::Replay),

@@ -18,6 +18,7 @@ pub(crate) mod proofs;
 pub(crate) mod quarantine;
 mod quote;
 pub(crate) mod rates;
+pub(crate) mod reconcile;
 mod refusal;
 pub(crate) mod replay;
 pub(crate) mod rerate;

@@ -26,8 +26,8 @@ use serde_json::{Map, Value, json};
 
 use cli::{Cli, Command, Topics};
 use commands::{
-    Context, answers, credits, explain, ingest, keys, on_call, proofs, quarantine, rates, replay,
-    rerate, spending, status, warehouse, webhook,
+    Context, answers, credits, explain, ingest, keys, on_call, proofs, quarantine, rates,
+    reconcile, replay, rerate, spending, status, warehouse, webhook,
 };
 use failure::Failure;
 use output::{Output, note, print};
@@ -95,6 +95,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Webhook(command) => webhook::webhooks(&context(&settings)?, command),
         Command::OnCall(command) => on_call::on_call(&context(&settings)?, command),
         Command::Status(status) => status::status(&context(&settings)?, status),
+        Command::Reconcile(command) => reconcile::reconcile(|| context(&settings), output, command),
         Command::Rerate(command) => rerate::rerate(&context(&settings)?, command),
         Command::Quarantine(command) => quarantine::quarantine(&context(&settings)?, command),
         Command::Verify(verify) => proofs::verify(&context(&settings)?, verify),

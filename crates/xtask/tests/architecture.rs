@@ -24,6 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("access", &["domain", "wire"]),
     ("projection", &["calendar", "domain", "ledger", "rating", "wire"]),
     ("flow", &["domain", "ledger", "rating", "wire"]),
+    // A vendor's bill beside what was metered. It knows no log and no ClickHouse.
+    ("reconcile", &["calendar", "domain", "rating"]),
     // Files.
     ("identity", &["domain", "sabotage"]),
     ("eventlog", &["domain"]),
@@ -46,7 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier",
-        "projection", "rating", "replay", "rerun", "sabotage", "warehouse", "wire",
+        "projection", "rating", "reconcile", "replay", "rerun", "sabotage", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
@@ -58,9 +60,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ]),
     // The one program: it alone chooses the event log and puts the services together.
     ("tally", &[
-        "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
-        "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "replay",
-        "subprocess", "warehouse", "wire",
+        "calendar", "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
+        "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "reconcile",
+        "replay", "subprocess", "warehouse", "wire",
     ]),
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
@@ -96,6 +98,7 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("clickhouse", &["warehouse"]),
     ("libloading", &["clickhouse-server"]),
     ("redb", &["eventlog"]),
+    ("csv", &["reconcile"]),
     // Time zones have one home, so that their database has one version.
     ("jiff", &["calendar"]),
     // `tally run` answers /metrics and /healthz for services that have no API.
@@ -106,8 +109,18 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("anyhow", &["tally", "bench", "simulator", "e2e"]),
 ];
 
-const PURE: &[&str] =
-    &["domain", "calendar", "rating", "reckoner", "ledger", "flow", "wire", "access", "projection"];
+const PURE: &[&str] = &[
+    "domain",
+    "calendar",
+    "rating",
+    "reckoner",
+    "ledger",
+    "flow",
+    "wire",
+    "access",
+    "projection",
+    "reconcile",
+];
 
 /// What a pure crate must not reach, however deep: clocks, randomness, files, threads of others, the network.
 #[rustfmt::skip]

@@ -215,6 +215,7 @@ pub static CLASSES: &[Class] = &[
     },
     Class {
         disk: Disk::ClickHouse,
+        has_gateway: true,
         // What cannot be read is for a person, and the projector ends; see the class.
         services_may_end: true,
         ..Class::new(
@@ -303,7 +304,7 @@ pub static CLASSES: &[Class] = &[
         ..Class::new(
             "rebuilds",
             "tables made anew beside the live ones and exchanged, with kills of the projector in between",
-            on_call::rebuild,
+            on_call::rebuild_under_load,
             3,
             Break::PlannedEndForgotten,
         )

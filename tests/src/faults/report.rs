@@ -73,6 +73,9 @@ pub fn row(outcome: &Outcome) -> String {
         Verdict::Found { .. } | Verdict::Skipped(_) => (nothing(), nothing(), nothing()),
     };
     let verdict = match (&outcome.verdict, outcome.wanted.broken) {
+        (Verdict::Sound { rebuilt: true, .. }, None) => {
+            "sound once ClickHouse, which had lost rows, was made again from the ledger".to_owned()
+        }
         (Verdict::Sound { restarts: 0, .. }, None) => "sound".to_owned(),
         (Verdict::Sound { restarts, .. }, None) => {
             format!("sound; {restarts} ended by themselves and began anew")

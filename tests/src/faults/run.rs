@@ -28,6 +28,8 @@ pub enum Verdict {
         audited: Duration,
         /// Services that ended by themselves, where they may, and were started again.
         restarts: u32,
+        /// ClickHouse had lost what it had taken, and was made again from the ledger.
+        rebuilt: bool,
     },
     /// Something was found: right for a broken build, wrong for a sound one.
     Found {
@@ -72,10 +74,11 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
     };
     let mut scene = Scene::set(ground, class, wanted, disk)?;
     match play(&mut scene) {
-        Ok((findings, steady, audited)) => {
+        Ok(played) => {
             let (faults, restarts) = (scene.faults, scene.restarts);
             scene.clear()?;
-            Ok(done(faults, Verdict::Sound { findings, steady, audited, restarts }))
+            let Played { findings, steady, audited, rebuilt } = played;
+            Ok(done(faults, Verdict::Sound { findings, steady, audited, restarts, rebuilt }))
         }
         Err(error) => {
             let faults = scene.faults;
@@ -87,7 +90,14 @@ pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow
     }
 }
 
-fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration, Duration)> {
+struct Played {
+    findings: Findings,
+    steady: Duration,
+    audited: Duration,
+    rebuilt: bool,
+}
+
+fn play(scene: &mut Scene<'_>) -> anyhow::Result<Played> {
     scene.wait_until_under_way()?;
     while scene.faults < scene.wanted.faults {
         (scene.class.inject)(scene)?;
@@ -96,6 +106,13 @@ fn play(scene: &mut Scene<'_>) -> anyhow::Result<(Findings, Duration, Duration)>
     }
     let steady = scene.come_to_rest()?;
     let started = Instant::now();
-    let findings = scene.audit()?;
-    Ok((findings, steady, started.elapsed()))
+    let mut audit = scene.audit();
+    // A ClickHouse without room may lose what it had taken. That is found; and it is only the projection.
+    let rebuilt =
+        audit.is_err() && scene.class.disk == Disk::ClickHouse && scene.wanted.broken.is_none();
+    if rebuilt {
+        scene.rebuild()?;
+        audit = scene.audit();
+    }
+    Ok(Played { findings: audit?, steady, audited: started.elapsed(), rebuilt })
 }

@@ -424,6 +424,22 @@ impl<'g> Scene<'g> {
         audit::everything(self.log.as_ref(), &self.load, &self.tail, &self.tables)
     }
 
+    /// What an operator does when `verify` says that ClickHouse has lost what it had taken: the tables are made
+    /// again from the ledger, with the projector and the API at work.
+    ///
+    /// # Errors
+    /// When that does not come to an end.
+    pub fn rebuild(&mut self) -> anyhow::Result<()> {
+        for service in self.projectors.iter_mut().chain(&mut self.gateway) {
+            service.restart()?;
+        }
+        on_call::rebuild(self, false)?;
+        for service in self.projectors.iter_mut().chain(&mut self.gateway) {
+            service.stop()?;
+        }
+        Ok(())
+    }
+
     /// Removes what the scene has in ClickHouse. Its topics go with the broker.
     ///
     /// # Errors

@@ -558,6 +558,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        about: "By day, provider, model and token pool, net of corrections, with tokens that have no cost yet.",
+        query: &[
+            ("from", "The first day, such as 2026-11-01; required."),
+            ("to", "The day after the last, 400 days on at most; required."),
+            ("timezone", "Whose midnights begin the days; UTC by default."),
+        ],
+        ..get(
+            "/v1/metered-cost",
+            "Vendor cost as metered",
+            &[(200, "MeteredCost", "What a vendor's bill is compared with.")],
+        )
+    },
+    Operation {
         query: &[
             ("state", "held (the default), accepted, rejected, or all"),
             ("account", "Of one account."),

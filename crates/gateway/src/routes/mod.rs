@@ -14,6 +14,7 @@ mod hold_settle;
 pub(crate) mod holds;
 pub(crate) mod ingest;
 pub(crate) mod keys;
+pub(crate) mod metered_cost;
 mod outlook;
 pub(crate) mod plans;
 pub(crate) mod price_list;

@@ -95,6 +95,7 @@ const PROMISE: &[(&str, &str, &[&str], About)] = &[
     ("GET", "/v1/verify", OPERATOR, About::All),
     ("POST", "/v1/rerates/plan", OPERATOR, About::All),
     ("POST", "/v1/rerates", OPERATOR, About::All),
+    ("GET", "/v1/metered-cost", OPERATOR, About::All),
     ("GET", "/v1/quarantine", OPERATOR, About::All),
     ("POST", "/v1/quarantine/{entry}/accept", OPERATOR, About::All),
     ("POST", "/v1/quarantine/{entry}/reject", OPERATOR, About::All),

@@ -11,6 +11,7 @@ mod history;
 mod holds;
 mod hostile;
 mod keys;
+mod metered_cost;
 mod proofs;
 mod reading;
 mod refusals;

@@ -213,8 +213,8 @@ fn by_hand() -> impl Strategy<Value = Step> {
         1 => (account(), pick(), 1_i128..101, 0_i128..103)
             .prop_map(|(account, lot, credits, money)| Step::Refund { account, lot, percent: (credits, money) }),
         2 => pick().prop_map(|debit| Step::Reverse { debit }),
-        3 => (pick(), 0_i128..250).prop_map(|(debit, percent)| Step::Rerate { debit, percent }),
-        3 => (pick(), prop::option::of(amount()), 0_i64..4_000, pick()).prop_map(
+        1 => (pick(), 0_i128..250).prop_map(|(debit, percent)| Step::Rerate { debit, percent }),
+        1 => (pick(), prop::option::of(amount()), 0_i64..4_000, pick()).prop_map(
             |(debit, credits, minutes_ago, who)| Step::Correct { debit, credits, minutes_ago, who }
         ),
     ]

@@ -100,7 +100,7 @@ impl Measures {
     /// As a line's columns: a cost that is not known is NULL.
     pub(crate) fn put_line(&self, row: &mut Vec<u8>) {
         // Of a difference, it may be known on one side only.
-        let known = self.uncosted_lines <= 0 || !self.vendor_cost.is_zero();
+        let known = self.uncosted_lines == 0 || !self.vendor_cost.is_zero();
         let cost = known.then_some(self.vendor_cost);
         self.put(row, |row| row.put_nullable_amount(cost));
     }

@@ -162,17 +162,27 @@ proptest! {
     fn usage_is_what_was_charged_and_not_taken_back(steps in steps()) {
         let (world, tables) = lived(&steps);
         let lines = tables.rows(&tables::USAGE_LINES);
-        let reversed: Vec<String> = lines.iter().map(|line| line.text("corrects")).filter(|id| !id.is_empty()).collect();
+        // What corrects a charge, or a correction of it, belongs to the debit that it began with.
+        let mut began = BTreeMap::<String, String>::new();
+        for line in lines {
+            let (id, corrects) = (line.text("entry_id"), line.text("corrects"));
+            let first = began.get(&corrects).cloned().unwrap_or(corrects);
+            began.insert(id.clone(), if first.is_empty() { id } else { first });
+        }
+        let standing: Vec<String> = world
+            .standing()
+            .iter()
+            .map(|(entry, _)| projection::entry_id(PARTITION, entry.standing().unwrap().charge))
+            .collect();
         for measure in MEASURES {
             let is_amount = measure.column_type == ColumnType::Amount;
             let value = |row: &table::Row| if is_amount { row.amount(measure.name) } else { row.number(measure.name) };
             let mut nets = BTreeMap::<String, i128>::new();
             for line in lines {
-                let of = if line.text("corrects").is_empty() { line.text("entry_id") } else { line.text("corrects") };
-                *nets.entry(of).or_default() += value(line);
+                *nets.entry(began[&line.text("entry_id")].clone()).or_default() += value(line);
             }
-            for id in &reversed {
-                prop_assert_eq!(nets[id], 0, "{} of {}", measure.name, id);
+            for (id, net) in nets.iter().filter(|(id, _)| !standing.contains(id)) {
+                prop_assert_eq!(*net, 0, "{} of {}", measure.name, id);
             }
             let total: i128 = nets.values().sum();
             for rollup in [&tables::USAGE_HOURLY, &tables::USAGE_DAILY, &tables::USAGE_DAILY_BY_USER] {
@@ -190,6 +200,11 @@ proptest! {
                 Body::Reversed(reversed) => {
                     credits -= reversed.debit.credits.atoms();
                     overage -= reversed.debit.past_the_lots().atoms();
+                }
+                Body::Corrected(corrected) => {
+                    credits += corrected.change().atoms();
+                    let now = corrected.now.as_ref().map(|now| now.past_the_lots().atoms());
+                    overage += now.unwrap_or(0) - corrected.before.past_the_lots().atoms();
                 }
                 _ => {}
             }

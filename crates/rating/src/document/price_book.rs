@@ -63,6 +63,13 @@ pub struct When {
     pub rates: Rates,
 }
 
+impl When {
+    /// The size of a prompt past which it may hold; `None` when that does not matter to it.
+    pub const fn prompt_tokens_over(&self) -> Option<u64> {
+        self.condition.prompt_tokens_over
+    }
+}
+
 /// Conditions that all have to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Condition {

@@ -4,12 +4,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use domain::Credits;
+use domain::{Credits, Money};
 
 /// More than zero credits.
 pub(crate) fn positive(text: &str) -> Result<Credits, String> {
     let credits = text.parse::<Credits>().map_err(|error| error.to_string())?;
     if credits.is_positive() { Ok(credits) } else { Err("it must be above zero".to_owned()) }
+}
+
+/// An amount of money that is not below zero.
+pub(crate) fn not_negative(text: &str) -> Result<Money, String> {
+    let amount = text.parse::<Money>().map_err(|error| error.to_string())?;
+    if amount.is_negative() { Err("it must not be below zero".to_owned()) } else { Ok(amount) }
 }
 
 /// A reason that was asked for must say something.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 
@@ -52,18 +53,23 @@ impl Ran {
 
 /// Runs `tally` against answers that are given in this order, one per request.
 pub(crate) fn tally(arguments: &[&str], answers: &[Answer]) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    tally_in(home.path(), arguments, answers)
+}
+
+/// The same in a folder that has what the command reads.
+pub(crate) fn tally_in(home: &Path, arguments: &[&str], answers: &[Answer]) -> Ran {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serving = serve(listener, answers.to_vec());
     // Nothing of this machine reaches it: no settings, no key, no running tally.
-    let home = tempfile::tempdir().unwrap();
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_tally"))
         .args(arguments)
         .arg("--url")
         .arg(format!("http://{address}"))
         .env_clear()
-        .env("HOME", home.path())
-        .current_dir(home.path())
+        .env("HOME", home)
+        .current_dir(home)
         .output()
         .unwrap();
     // What is still waited for was not asked.

@@ -5,6 +5,7 @@
 
 mod api;
 mod on_call;
+mod runbooks;
 
 use serde_json::{Value, json};
 

@@ -54,8 +54,9 @@ async fn every_table_takes_its_token_once() {
     let warehouse = fresh().await;
     for table in TABLES {
         // Late enough for no TTL to take the row.
-        let times =
-            ["recorded_at", "marked_at"].into_iter().filter(|name| table.column(name).is_some());
+        let times = ["recorded_at", "marked_at", "retried_at"]
+            .into_iter()
+            .filter(|name| table.column(name).is_some());
         let row: Vec<_> = times.map(|name| (name, "2100-01-01T00:00:00Z")).collect();
         let batch = batch(table, 0, &[&row]);
         for _ in 0..2 {

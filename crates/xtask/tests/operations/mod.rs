@@ -57,7 +57,8 @@ pub(crate) fn tables_named(query: &str) -> Vec<&str> {
 /// The queries of every `tally sql "…"` that the pages tell people to type.
 pub(crate) fn typed_queries() -> Vec<String> {
     let mut pages = vec![root().join("README.md"), root().join("docs/getting-started.md")];
-    pages.extend(files_below(&root().join("ops/runbooks")));
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    pages.extend(files_below(&root().join("ops")).into_iter().filter(is_page));
     let mut queries = Vec::new();
     for page in pages {
         let text = fs::read_to_string(page).unwrap();

@@ -44,14 +44,21 @@ pub(in crate::faults) fn rerate(scene: &mut Scene<'_>) -> anyhow::Result<usize> 
 }
 
 /// Makes the tables anew beside the live ones, exchanges and drops them; the projector dies in between.
-pub(super) fn rebuild(scene: &mut Scene<'_>) -> anyhow::Result<()> {
+pub(super) fn rebuild_under_load(scene: &mut Scene<'_>) -> anyhow::Result<()> {
+    rebuild(scene, true)
+}
+
+/// The same after the load, where a server has lost what it had taken.
+pub(in crate::faults) fn rebuild(scene: &mut Scene<'_>, kills: bool) -> anyhow::Result<()> {
     let empty = json!({});
     let plan = scene.api.ask(&Method::POST, "/v1/replays/plan", &json!({ "reason": "faults" }))?;
     let body = json!({ "plan": Api::text(&plan, "plan")? });
     let begun = scene.api.ask(&Method::POST, "/v1/replays", &body)?;
     let path = format!("/v1/replays/{}", Api::text(&begun, "replay")?);
     scene.api.finish(&format!("{path}/advance"), &empty)?;
-    processes::kill_projector(scene)?;
+    if kills {
+        processes::kill_projector(scene)?;
+    }
     exchange(scene, &path)?;
     loop {
         let dropped = scene.api.ask(&Method::DELETE, &path, &empty);

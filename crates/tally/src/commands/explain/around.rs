@@ -1,6 +1,7 @@
 //! What stands around an explained entry: lots and what was paid for them, the hold, corrections, the
 //! seal, and the rows in ClickHouse.
 
+use domain::Credits;
 use serde_json::{Map, Value};
 
 use crate::commands::{objects, text};
@@ -79,22 +80,31 @@ pub(super) fn corrections_text(answer: &Value) -> String {
         return String::new();
     }
     let mut out = "\n  corrections\n".to_owned();
+    let mut stands = text(answer, "credits").and_then(|credits| credits.parse::<Credits>().ok());
     for correction in corrections {
         let word =
             |name: &str| correction.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
         out.push_str(&format!(
-            "       {} {} at {}: {} credits",
+            "       {} {} at {}: {} credits to the account",
             word("kind").unwrap_or("?"),
             word("entry").unwrap_or("?"),
             word("recorded_at").unwrap_or("?"),
             word("credits").map_or("0", trimmed),
         ));
+        let moved = word("credits").and_then(|credits| credits.parse::<Credits>().ok());
+        stands = stands.zip(moved).map(|(stands, moved)| stands - moved);
         for (said, name) in [("by", "actor"), ("because", "reason")] {
             if let Some(word) = word(name) {
                 out.push_str(&format!(", {said} {word}"));
             }
         }
         out.push('\n');
+    }
+    if let Some(stands) = stands {
+        out.push_str(&format!(
+            "       the charge stands at {} credits\n",
+            trimmed(&stands.to_string())
+        ));
     }
     out
 }
@@ -189,6 +199,7 @@ mod tests {
     #[test]
     fn a_hold_a_reversal_and_a_seal_are_told() {
         let answer = json!({
+            "credits": "5",
             "hold": {"hold": "hold_3-8", "above": "0", "ended": true, "freed": "7", "returned": "0",
                 "reserved": {"amount": "12", "recorded_at": "T1", "entry": "3-8", "expires_at": "T9"},
                 "steps": [{"step": "reserved", "entry": "3-8"},
@@ -206,7 +217,8 @@ mod tests {
         );
         assert_eq!(
             corrections_text(&answer),
-            "\n  corrections\n       reversed 3-10 at T3: 5 credits, by ada, because a failed run\n"
+            "\n  corrections\n       reversed 3-10 at T3: 5 credits to the account, by ada, because a failed \
+             run\n       the charge stands at 0 credits\n"
         );
         assert_eq!(
             proof_text(&answer),

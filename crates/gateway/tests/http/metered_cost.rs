@@ -1,0 +1,135 @@
+//! Our side of a vendor's bill: vendor cost by day, model and pool.
+
+use serde_json::{Value, json};
+
+use crate::tally::{Tally, event, problem};
+
+const BOOK: &str = r#"
+id = "vendors"
+effective_from = "2023-01-01T00:00:00Z"
+currency = "USD"
+
+[[price]]
+model = "small"
+provider = "v"
+per_million_tokens = { input = "2", output = "10" }
+
+[[price.when]]
+prompt_tokens_over = 200000
+per_million_tokens = { input = "4" }
+"#;
+
+/// The card takes tokens of `small` and `bare`; `bare` has no vendor price, `other` no rule.
+const CARD: &str = r#"
+id = "standard"
+effective_from = "2023-01-01T00:00:00Z"
+currency = "USD"
+credits_per_currency_unit = "1000"
+credit_decimals = 4
+
+[[rule]]
+name = "by token"
+match = { model = ["small", "bare"] }
+charge = { tokens_per_credit = "1000" }
+"#;
+
+const TIME: &str = "2025-11-02T12:00:00Z";
+
+fn started() -> Tally {
+    let tally = Tally::start();
+    for toml in [BOOK, CARD] {
+        tally.posted(201, "/v1/rates/versions", &json!({ "toml": toml, "reason": "test" }));
+    }
+    tally
+}
+
+/// All at one time, so that midnight does not come between them.
+fn call(id: &str, model: &str, tokens: Value) -> Value {
+    let item =
+        json!({ "model": model, "provider": "v", "tokens": tokens, "counting": "exclusive" });
+    let mut event = event("a", id, json!({ "feature": "chat", "backfill": true, "items": [item] }));
+    event["time"] = TIME.into();
+    event
+}
+
+/// The rows, without their day, as (model, pool, costed, uncosted, unrated, cost, is_estimated).
+fn rows(answer: &Value) -> Vec<String> {
+    let rows = answer["rows"].as_array().unwrap().iter();
+    let mut rows: Vec<String> = rows
+        .map(|row| {
+            let of = |name: &str| row[name].to_string().replace('"', "");
+            let names = ["model", "pool", "costed_tokens", "uncosted_tokens", "unrated_tokens"];
+            let counts = names.map(of).join(" ");
+            format!("{counts} {} {}", of("cost"), of("is_estimated"))
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn cost_is_known_by_pool_and_what_has_none_is_counted() {
+    let tally = started();
+    let plain = call("1", "small", json!({ "input": 100_000, "output": 1_000 }));
+    let mut reported = call("5", "small", json!({ "input": 50_000, "output": 1_000 }));
+    reported["data"]["items"][0]["service_tier"] = json!("flex");
+    reported["data"]["items"][0]["vendor_cost"] = json!({ "amount": "1", "currency": "USD" });
+    tally.send(&[
+        plain,
+        // Past the threshold the input costs twice as much; each pool's cost is exact all the same.
+        call("2", "small", json!({ "input": 300_000, "output": 2_000 })),
+        call("3", "bare", json!({ "input": 7 })),
+        call("4", "other", json!({ "input": 9, "output": 4 })),
+    ]);
+    tally.wait_for_projection();
+    let path = "/v1/metered-cost?from=2025-11-02&to=2025-11-03";
+    let answer = tally.got(path);
+    assert_eq!(
+        rows(&answer),
+        [
+            "bare input 0 7 0 0 false",
+            "other input 0 0 9 0 false",
+            "other output 0 0 4 0 false",
+            "small input 400000 0 0 1.4 false",
+            "small output 3000 0 0 0.03 false",
+        ],
+        "{answer}"
+    );
+    assert_eq!(answer["currency"], "USD");
+    assert_eq!(
+        (&answer["unrated_events"], &answer["unrated_events_left_out"]),
+        (&json!(1), &json!(false))
+    );
+
+    // What a producer was really billed is one sum over the pools.
+    tally.send(&[reported]);
+    tally.wait_for_projection();
+    let answer = tally.got(path);
+    let rows = rows(&answer);
+    let of_small: Vec<&String> = rows.iter().filter(|row| row.starts_with("small")).collect();
+    assert!(of_small.iter().all(|row| row.ends_with(" true")), "{rows:?}");
+    let cost = answer["rows"].as_array().unwrap().iter().map(|row| &row["cost"]);
+    let cost: i128 =
+        cost.map(|cost| cost.as_str().unwrap().parse::<domain::Money>().unwrap().atoms()).sum();
+    assert_eq!(domain::Money::from_atoms(cost).to_string(), "2.43");
+
+    // Another day has nothing, and days must be days.
+    // At noon in London the next day has begun in Auckland.
+    let on = |zone: &str| {
+        let path = "/v1/metered-cost?from=2025-11-03&to=2025-11-04&timezone=";
+        tally.got(&format!("{path}{zone}"))["rows"].as_array().unwrap().len()
+    };
+    assert_eq!((on("UTC"), on("Pacific/Auckland")), (0, 5));
+    for (query, field) in [
+        ("", "from"),
+        ("from=2025-11-01", "to"),
+        ("from=2025-11-01&to=2025-11-01", "to"),
+        ("from=2025-11-01&to=2027-11-01", "to"),
+        ("from=yesterday&to=2025-11-01", "from"),
+        ("from=2025-11-01&to=2025-11-02&timezone=Mars", "timezone"),
+    ] {
+        let refused = tally.get(&format!("/v1/metered-cost?{query}")).send().unwrap();
+        let (status, problem) = problem(refused);
+        assert_eq!((status, &problem["field"]), (400, &json!(field)), "{query}: {problem}");
+    }
+}
