@@ -143,17 +143,16 @@ impl Asked {
             .map(|pool| format!("u.{}", pool.name()))
             .collect();
         // Prices that change with the size of a prompt: lines on one side of every threshold are
-        // priced alike. A line that takes another back lies on its side.
-        let band = match thresholds.is_empty() {
-            true => "0".to_owned(),
-            false => {
-                let limits: Vec<String> = thresholds.iter().map(u64::to_string).collect();
-                format!(
-                    "arrayCount(limit -> abs({}) > limit, [{}])",
-                    inputs.join(" + "),
-                    limits.join(", ")
-                )
-            }
+        // priced alike. A line that takes another back lies on its side. Without thresholds there is
+        // nothing to tell apart, and a number in GROUP BY would name a column by its place.
+        let limits: Vec<String> = thresholds.iter().map(u64::to_string).collect();
+        let band = match limits.is_empty() {
+            true => String::new(),
+            false => format!(
+                ", arrayCount(limit -> abs({}) > limit, [{}])",
+                inputs.join(" + "),
+                limits.join(", ")
+            ),
         };
         format!(
             "SELECT toString(toDate(u.event_time, {zone})) AS day, u.provider AS provider,
@@ -162,7 +161,7 @@ impl Asked {
                 sum(toDecimal256(ifNull(u.vendor_cost, 0), 12)) AS cost, {pools}
              FROM usage_lines AS u
              WHERE u.meter = '' AND u.model != '' AND {in_days}
-             GROUP BY day, provider, model, u.service_tier, book, version, costed_by, {band}
+             GROUP BY day, provider, model, u.service_tier, book, version, costed_by{band}
              LIMIT {limit}",
             zone = literal(self.zone.name()),
             pools = pools.join(", "),

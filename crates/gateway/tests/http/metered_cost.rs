@@ -133,3 +133,24 @@ fn cost_is_known_by_pool_and_what_has_none_is_counted() {
         assert_eq!((status, &problem["field"]), (400, &json!(field)), "{query}: {problem}");
     }
 }
+
+/// Most books have no price that depends on the size of a prompt.
+#[test]
+fn a_book_without_thresholds_and_no_book_at_all_are_answered() {
+    let tally = Tally::start();
+    let path = "/v1/metered-cost?from=2025-11-02&to=2025-11-03";
+    let nothing = tally.got(path);
+    assert_eq!((&nothing["rows"], &nothing["currency"]), (&json!([]), &Value::Null));
+    let plain = BOOK.split("[[price.when]]").next().unwrap();
+    for toml in [plain, CARD] {
+        tally.posted(201, "/v1/rates/versions", &json!({ "toml": toml, "reason": "test" }));
+    }
+    tally.send(&[call("1", "small", json!({ "input": 100_000, "output": 1_000 }))]);
+    tally.wait_for_projection();
+    let answer = tally.got(path);
+    assert_eq!(
+        rows(&answer),
+        ["small input 100000 0 0 0.2 false", "small output 1000 0 0 0.01 false"],
+        "{answer}"
+    );
+}
