@@ -102,6 +102,8 @@ fn an_openai_bill_that_agrees() {
     ];
     let comparison = compared(&mapping, &bill, &metered(rows.clone()));
     assert_eq!(comparison.totals.cells_beyond, 0, "{:?}", comparison.cells);
+    // The columns of pools that nobody used are full of zeros.
+    assert_eq!(comparison.totals.cells, 3);
     // The vendor bills reasoning as output.
     assert_eq!(cell(&comparison, "gpt-4o", Pool::Output).tokens, 120_000);
     // A charge that is no token usage is never passed over.
