@@ -377,7 +377,7 @@ impl FormDocument {
 impl Form {
     fn works(&self) -> Result<(), &'static str> {
         let long = self.tokens.is_some() || self.amount.is_some();
-        if long == !self.wide.is_empty() {
+        if long != self.wide.is_empty() {
             return Err("it has either `tokens` and `amount` (a row per pool), or `wide` columns");
         }
         let says = |field| {
@@ -386,7 +386,7 @@ impl Form {
                 && patterns.into_iter().any(|pattern| pattern.template.names(field))
         };
         let needs_words = self.pool.is_some() || says(Field::Pool);
-        if needs_words != !self.pools.is_empty() {
+        if needs_words == self.pools.is_empty() {
             return Err("a column or an item that says the pool needs its words in `pools`");
         }
         if self.pool.is_some() && (self.item.is_some() || !self.wide.is_empty()) {
