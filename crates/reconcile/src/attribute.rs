@@ -283,6 +283,22 @@ mod tests {
         );
     }
 
+    /// The vendor bills half of what was seen: first to go are the tokens that cost something, then those
+    /// that wait for a price, and what waits beyond that is billed.
+    #[test]
+    fn a_surplus_is_taken_from_what_costs_something_first() {
+        let unrated = Usage { unrated_tokens: 900_000, ..costed(100_000, "0.25") };
+        assert_eq!(
+            causes(&unrated, &billed(500_000, "1.25")),
+            [(Cause::MissingThere, "0.25".to_owned()), (Cause::Unrated, "-1.25".to_owned()),]
+        );
+        let both = Usage { unrated_tokens: 300_000, uncosted_tokens: 600_000, ..unrated };
+        assert_eq!(
+            causes(&both, &billed(500_000, "1.25")),
+            [(Cause::MissingThere, "0.25".to_owned()), (Cause::NoVendorPrice, "-1.25".to_owned()),]
+        );
+    }
+
     #[test]
     fn without_tokens_on_the_bill_only_the_amounts_can_differ() {
         let bill = Theirs { tokens: None, ..billed(0, "2.5") };

@@ -228,6 +228,11 @@ fn paired(
         };
         pairs.entry(key).or_default().0.add(&row.usage);
     }
+    // Exports with a column per pool are full of zeros, which say nothing.
+    pairs.retain(|_, (ours, theirs)| {
+        let is_billed = theirs.tokens != 0 || !theirs.amount.is_zero();
+        is_billed || ours.tokens() != 0 || !ours.cost.is_zero()
+    });
     Ok(pairs)
 }
 

@@ -102,6 +102,8 @@ fn an_openai_bill_that_agrees() {
     ];
     let comparison = compared(&mapping, &bill, &metered(rows.clone()));
     assert_eq!(comparison.totals.cells_beyond, 0, "{:?}", comparison.cells);
+    // The columns of pools that nobody used are full of zeros.
+    assert_eq!(comparison.totals.cells, 3);
     // The vendor bills reasoning as output.
     assert_eq!(cell(&comparison, "gpt-4o", Pool::Output).tokens, 120_000);
     // A charge that is no token usage is never passed over.
@@ -213,6 +215,13 @@ fn an_estimated_split_is_no_price_when_the_model_agrees() {
         row.usage.is_estimated = true;
     }
     assert_eq!(beyond(&rows), 0);
+    // All that is left goes there, be it small.
+    rows[1].usage.cost = money("0.2500005");
+    rows[2].usage.cost = money("1.4499995");
+    let causes = compared(&mapping, &bill, &metered(rows.clone())).totals.causes;
+    assert_eq!(causes.sum(), Money::ZERO);
+    assert_eq!((causes.of(Cause::Price), causes.of(Cause::Rounding)), (Money::ZERO, Money::ZERO));
+    rows[1].usage.cost = money("0.3");
     rows[2].usage.cost = money("1.5");
     assert_eq!(beyond(&rows), 3);
 }
@@ -254,6 +263,19 @@ fn what_a_mapping_cannot_read_is_refused_with_its_line() {
     let cents = bill_of(&anthropic, &[("b", report)]);
     let comparison = compared(&anthropic, &cents, &metered(Vec::new()));
     assert_eq!(comparison.totals.billed, Some(money("1.2345")));
+}
+
+/// A kind of token that the mapping does not know is shown, with its amount, until the mapping does.
+#[test]
+fn a_word_without_a_meaning_is_no_silence() {
+    let mapping = Mapping::read(preset("anthropic").unwrap()).unwrap();
+    let costs = data("anthropic_cost.csv").replace("input_cache_read,0.00", "input_dreamt,0.07");
+    let bill = bill_of(&mapping, &[("cost", &costs)]);
+    let comparison = compared(&mapping, &bill, &metered(Vec::new()));
+    let others: Vec<(&str, Money)> =
+        comparison.others.iter().map(|other| (other.what.as_str(), other.billed)).collect();
+    assert!(others.contains(&("Claude Haiku 4.5, input_dreamt", money("0.07"))), "{others:?}");
+    assert!(!comparison.agrees);
 }
 
 #[test]

@@ -132,41 +132,57 @@ impl Asked {
         if bounds.is_empty() { "1".to_owned() } else { bounds.join(" AND ") }
     }
 
+    /// The lines, summed where they were priced alike.
+    ///
+    /// A re-rate's line has the difference in cost and no tokens: those stay on the line of the charge.
+    /// So a charge that was corrected is put together first, and has the price that it has now.
     fn lines_sql(&self, thresholds: &BTreeSet<u64>) -> String {
-        let pools: Vec<String> = ALL_POOLS
-            .into_iter()
-            .map(|pool| format!("sum(u.{name}) AS `{name}`", name = pool.name()))
-            .collect();
-        let inputs: Vec<String> = ALL_POOLS
-            .into_iter()
-            .filter(|pool| pool.side() == Side::Input)
-            .map(|pool| format!("u.{}", pool.name()))
-            .collect();
-        // Prices that change with the size of a prompt: lines on one side of every threshold are
-        // priced alike. A line that takes another back lies on its side.
-        let band = match thresholds.is_empty() {
-            true => "0".to_owned(),
-            false => {
-                let limits: Vec<String> = thresholds.iter().map(u64::to_string).collect();
-                format!(
-                    "arrayCount(limit -> abs({}) > limit, [{}])",
-                    inputs.join(" + "),
-                    limits.join(", ")
-                )
-            }
+        let of_pools = |form: &dyn Fn(&str) -> String| {
+            ALL_POOLS.into_iter().map(|pool| form(pool.name())).collect::<Vec<_>>().join(", ")
         };
+        let charge = "(u.account, u.source, u.event_id)";
+        let day = format!("toDate(u.event_time, {})", literal(self.zone.name()));
+        let is_asked = format!("u.meter = '' AND u.model != '' AND {}", self.holds("u.event_time"));
+        let corrected = format!(
+            "SELECT DISTINCT u.account, u.source, u.event_id FROM usage_lines AS u
+             WHERE u.corrects != '' AND {is_asked}"
+        );
+        let cost = "toDecimal256(ifNull(u.vendor_cost, 0), 12)";
+        let price = |of: &dyn Fn(&str) -> String| {
+            format!(
+                "{} AS tier, {} AS book, {} AS version, {} AS costed_by",
+                of("service_tier"),
+                of("price_book"),
+                of("price_book_version"),
+                of("cost_status")
+            )
+        };
+        let plain = format!(
+            "SELECT {day} AS on_day, u.provider AS vendor, u.model AS named, {price},
+                toInt64(u.lines) AS line_count, {cost} AS line_cost, {pools}
+             FROM usage_lines AS u WHERE {is_asked} AND {charge} NOT IN ({corrected})",
+            price = price(&|column| format!("u.{column}")),
+            pools = of_pools(&|name| format!("u.{name} AS of_{name}")),
+        );
+        // One entry may take a charge back and put another in its place: the latter says the price.
+        let together = format!(
+            "SELECT {day} AS on_day, u.provider AS vendor, u.model AS named, {price},
+                sum(u.lines) AS line_count, sum({cost}) AS line_cost, {pools}
+             FROM usage_lines AS u WHERE {is_asked} AND {charge} IN ({corrected})
+             GROUP BY on_day, vendor, named, u.account, u.source, u.event_id, u.item",
+            price = price(&|column| {
+                format!("argMax(u.{column}, (u.ledger_offset, u.entry_kind = 'adjustment'))")
+            }),
+            pools = of_pools(&|name| format!("sum(u.{name}) AS of_{name}")),
+        );
         format!(
-            "SELECT toString(toDate(u.event_time, {zone})) AS day, u.provider AS provider,
-                u.model AS model, u.price_book AS book, u.price_book_version AS version,
-                u.cost_status AS costed_by, sum(u.lines) AS lines,
-                sum(toDecimal256(ifNull(u.vendor_cost, 0), 12)) AS cost, {pools}
-             FROM usage_lines AS u
-             WHERE u.meter = '' AND u.model != '' AND {in_days}
-             GROUP BY day, provider, model, u.service_tier, book, version, costed_by, {band}
+            "SELECT toString(on_day) AS day, vendor AS provider, named AS model, book, version,
+                costed_by, sum(line_count) AS lines, sum(line_cost) AS cost, {pools}
+             FROM ({plain} UNION ALL {together})
+             GROUP BY on_day, vendor, named, tier, book, version, costed_by{band}
              LIMIT {limit}",
-            zone = literal(self.zone.name()),
-            pools = pools.join(", "),
-            in_days = self.holds("u.event_time"),
+            pools = of_pools(&|name| format!("sum(of_{name}) AS {name}")),
+            band = band(thresholds),
             limit = GROUPS_MAX + 1,
         )
     }
@@ -185,6 +201,23 @@ impl Asked {
             UNRATED_MAX + 1,
         )
     }
+}
+
+/// Prices that change with the size of a prompt: lines on one side of every threshold are priced alike. A
+/// line that takes another back lies on its side. Without thresholds there is nothing to tell apart,
+/// and a number in GROUP BY would name a column by its place.
+fn band(thresholds: &BTreeSet<u64>) -> String {
+    if thresholds.is_empty() {
+        return String::new();
+    }
+    let inputs: Vec<String> = ALL_POOLS
+        .into_iter()
+        .filter(|pool| pool.side() == Side::Input)
+        .map(|pool| format!("of_{}", pool.name()))
+        .collect();
+    let limits: Vec<String> = thresholds.iter().map(u64::to_string).collect();
+    let inputs = inputs.join(" + ");
+    format!(", arrayCount(limit -> abs({inputs}) > limit, [{}])", limits.join(", "))
 }
 
 /// The sizes of prompts past which some price changes.

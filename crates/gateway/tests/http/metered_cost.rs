@@ -133,3 +133,74 @@ fn cost_is_known_by_pool_and_what_has_none_is_counted() {
         assert_eq!((status, &problem["field"]), (400, &json!(field)), "{query}: {problem}");
     }
 }
+
+/// Most books have no price that depends on the size of a prompt.
+#[test]
+fn a_book_without_thresholds_and_no_book_at_all_are_answered() {
+    let tally = Tally::start();
+    let path = "/v1/metered-cost?from=2025-11-02&to=2025-11-03";
+    let nothing = tally.got(path);
+    assert_eq!((&nothing["rows"], &nothing["currency"]), (&json!([]), &Value::Null));
+    let plain = BOOK.split("[[price.when]]").next().unwrap();
+    for toml in [plain, CARD] {
+        tally.posted(201, "/v1/rates/versions", &json!({ "toml": toml, "reason": "test" }));
+    }
+    tally.send(&[call("1", "small", json!({ "input": 100_000, "output": 1_000 }))]);
+    tally.wait_for_projection();
+    let answer = tally.got(path);
+    assert_eq!(
+        rows(&answer),
+        ["small input 100000 0 0 0.2 false", "small output 1000 0 0 0.01 false"],
+        "{answer}"
+    );
+}
+
+/// A re-rate writes the difference in money beside the tokens of the charge.
+#[test]
+fn a_charge_that_was_priced_anew_has_the_price_it_has_now() {
+    let tally = started();
+    tally.send(&[
+        call("1", "small", json!({ "input": 100_000, "output": 1_000 })),
+        call("2", "bare", json!({ "input": 50_000, "output": 2_000 })),
+        call("3", "small", json!({ "input": 30_000 })),
+    ]);
+    let bare = "[[price]]\nmodel = \"bare\"\nprovider = \"v\"\nper_million_tokens = { input = \"4\", output = \"8\" }\n";
+    let book = format!("{}{bare}", BOOK.replace("input = \"2\"", "input = \"3\""));
+    let body = json!({ "toml": book, "reason": "it was wrong", "retroactive": true });
+    tally.posted(201, "/v1/rates/versions", &body);
+    let plan = tally.posted(200, "/v1/rerates/plan", &json!({}));
+    let charges: Vec<Value> = plan["charges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|charge| {
+            let credits = &charge["now"]["credits"];
+            json!({ "entry": charge["entry"], "offset": charge["offset"], "credits": credits })
+        })
+        .collect();
+    assert_eq!(charges.len(), 3, "{plan}");
+    let body = json!({
+        "plan": "p1", "catalogue": plan["catalogue"], "reason": "wrong price", "charges": charges,
+    });
+    let done = tally.posted(200, "/v1/rerates", &body);
+    let is_applied = |result: &Value| result["outcome"] == "applied";
+    assert!(done["results"].as_array().unwrap().iter().all(is_applied), "{done}");
+    tally.wait_for_projection();
+    let path = "/v1/metered-cost?from=2025-11-02&to=2025-11-03";
+    let now = [
+        "bare input 50000 0 0 0.2 false",
+        "bare output 2000 0 0 0.016 false",
+        "small input 130000 0 0 0.39 false",
+        "small output 1000 0 0 0.01 false",
+    ];
+    assert_eq!(rows(&tally.got(path)), now);
+
+    // What is taken back is gone, tokens and money alike.
+    let explained = tally.got("/v1/events?source=test&id=3");
+    let entry = explained["corrections"][0]["entry"].as_str().unwrap();
+    let body = json!({ "reason": "it never happened", "id": "r1" });
+    tally.posted(201, &format!("/v1/accounts/a/entries/{entry}/reverse"), &body);
+    tally.wait_for_projection();
+    let left = rows(&tally.got(path));
+    assert!(left.contains(&"small input 100000 0 0 0.3 false".to_owned()), "{left:?}");
+}

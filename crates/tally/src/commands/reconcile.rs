@@ -145,7 +145,10 @@ fn verdict(comparison: &Comparison, answer: &Value) -> Result<(), Failure> {
         ));
     }
     if !comparison.others.is_empty() {
-        said.push(format!("{} charges are for something else", comparison.others.len()));
+        said.push(match comparison.others.len() {
+            1 => "one charge is for something else".to_owned(),
+            count => format!("{count} charges are for something else"),
+        });
     }
     Err(Failure::Failed(said.join(", and ")))
 }

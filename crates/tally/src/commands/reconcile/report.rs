@@ -130,7 +130,10 @@ fn sentence(cause: Cause, comparison: &Comparison) -> Option<String> {
     if tokens == 0 && !is_found {
         return None;
     }
-    let of_tokens = if tokens == 0 { String::new() } else { format!(", {} tokens", count(tokens)) };
+    // A bill without amounts says how many, and not how much.
+    let of_amount = totals.billed.map(|_| money(amount));
+    let of_tokens = (tokens != 0).then(|| format!("{} tokens", count(tokens)));
+    let size = of_amount.into_iter().chain(of_tokens).collect::<Vec<_>>().join(", ");
     let (is, next) = match cause {
         Cause::MissingHere => (
             "billed, and never metered here",
@@ -170,7 +173,7 @@ fn sentence(cause: Cause, comparison: &Comparison) -> Option<String> {
         true => String::new(),
         false => format!("  next: {next}\n"),
     };
-    Some(format!("{}: {}{of_tokens}: {is}\n{next}", cause.word(), money(amount)))
+    Some(format!("{}: {size}: {is}\n{next}", cause.word()))
 }
 
 fn money(amount: Money) -> String {
