@@ -11,7 +11,8 @@ use serde_json::Value;
 /// How long something is asked for again that passes by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
-const BUSY: &str = "replay_busy";
+/// Somebody else is at it; the projector has yet to come as far as before it died.
+const PASSING: [&str; 2] = ["replay_busy", "replay_ahead"];
 
 /// The API of a scene, and its operator's key.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ impl Api {
                 Err(error) => error,
             };
             let refused: Option<&Refused> = error.downcast_ref();
-            let passes = refused.is_none_or(|said| said.status >= 500 || said.code() == BUSY);
+            let passes =
+                refused.is_none_or(|said| said.status >= 500 || PASSING.contains(&said.code()));
             if !passes || started.elapsed() > PATIENCE {
                 return Err(error);
             }
