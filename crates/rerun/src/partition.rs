@@ -186,12 +186,13 @@ impl<'l> Rerun<'l> {
         let mut pending = Pending::of(records, seal);
         let mut index = 0;
         while let Some(record) = records.get(index) {
+            // Also before a catalogue is adopted: what was refused under the one before must be.
+            self.exceptions(&mut pending, None)?;
             let LedgerRecord::Entry(entry) = record else {
                 self.follow(record)?;
                 index += 1;
                 continue;
             };
-            self.exceptions(&mut pending, None)?;
             // What is decided in one step: the entry, and those that it is the cause of.
             let more = records[index + 1..].iter().take_while(|next| is_of_the_step_before(next));
             let end = index + 1 + more.count();
