@@ -305,7 +305,7 @@ pub static CLASSES: &[Class] = &[
             "rebuilds",
             "tables made anew beside the live ones and exchanged, with kills of the projector in between",
             on_call::rebuild_under_load,
-            3,
+            2,
             Break::PlannedEndForgotten,
         )
     },

@@ -24,6 +24,7 @@ mod fill;
 mod pause;
 mod plan;
 mod planner;
+mod read;
 mod recover;
 mod send;
 mod state;

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use domain::{Offset, Topic, TopicPartition};
-use eventlog::{LogError, Reader};
 use projection::tables::Table;
 use projection::{Block, DecodedBatch, Names};
 use tokio::task::JoinHandle;
@@ -11,21 +10,13 @@ use warehouse::{Batch, InsertOutcome, NewStep, Warehouse, WarehouseError};
 
 use super::error::RebuildError;
 use super::fill::Place;
+use super::read::{BatchSize, LedgerReader, Taken};
 use super::state::step;
 use super::work::Work;
 
-const RECORDS_PER_POLL: usize = 5_000;
-const POLL_WAIT: Duration = Duration::from_millis(50);
-const EMPTY_POLLS_MAX: u32 = 200;
 /// How long one batch is tried again before the step ends with an error; the next one goes on.
 const INSERT_PATIENCE: Duration = Duration::from_secs(20);
 const RETRY_WAIT: Duration = Duration::from_millis(200);
-
-/// A record on its way.
-struct Taken {
-    offset: Offset,
-    value: Box<[u8]>,
-}
 
 impl Work<'_> {
     /// Reads and encodes a batch while the one before it is on its way.
@@ -37,12 +28,19 @@ impl Work<'_> {
         let rebuilder = self.rebuilder;
         let at = TopicPartition { topic: Topic::LedgerEntries, partition: place.partition };
         let began = place.reached;
-        let mut reader = rebuilder.log.reader(&[(at, place.reached)])?;
+        let mut reader = LedgerReader::open(rebuilder.log.as_ref(), at, place.reached)?;
+        let size = BatchSize {
+            records_max: rebuilder.terms.batch_records_max,
+            bytes_max: rebuilder.terms.batch_bytes_max,
+        };
         let mut next = place.reached;
         let mut sent: Option<JoinHandle<Result<(), RebuildError>>> = None;
         loop {
-            let limit = place.pending.unwrap_or(place.target);
-            let records = self.read(reader.as_mut(), at, limit, place.pending.is_some())?;
+            // One that was planned before is made again as it was.
+            let records = match place.pending {
+                Some(end) => reader.batch(end, None)?,
+                None => reader.batch(place.target, Some(size))?,
+            };
             let Some(last) = records.last() else {
                 place.caught_up = true;
                 break;
@@ -92,37 +90,6 @@ impl Work<'_> {
                 .block_on(sent)
                 .unwrap_or_else(|_| Err(ended("an insert panicked"))),
             None => Ok(()),
-        }
-    }
-
-    /// Records before `limit`: a batch of them, or, when the batch was planned before, all.
-    fn read(
-        &self,
-        reader: &mut dyn Reader,
-        at: TopicPartition,
-        limit: Offset,
-        whole: bool,
-    ) -> Result<Vec<Taken>, RebuildError> {
-        let terms = &self.rebuilder.terms;
-        let (mut records, mut bytes, mut empty_polls) = (Vec::new(), 0, 0);
-        loop {
-            let left = limit.0 - reader.position(at).0;
-            let is_full =
-                records.len() >= terms.batch_records_max || bytes >= terms.batch_bytes_max;
-            if left <= 0 || (is_full && !whole) {
-                return Ok(records);
-            }
-            // Each record takes an offset, so no poll can pass the limit.
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(RECORDS_PER_POLL);
-            let count = reader.poll(most, POLL_WAIT, &mut |record| {
-                bytes += record.value.len();
-                records.push(Taken { offset: record.offset, value: record.value.into() });
-            })?;
-            empty_polls = if count == 0 { empty_polls + 1 } else { 0 };
-            if empty_polls > EMPTY_POLLS_MAX {
-                let why = format!("reading {at} made no way at {}", reader.position(at));
-                return Err(LogError::Unavailable(why).into());
-            }
         }
     }
 

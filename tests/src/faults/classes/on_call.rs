@@ -1,6 +1,8 @@
 //! What somebody on call does meanwhile: charges priced anew, tables made anew.
 
-use anyhow::Context;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,6 +12,8 @@ use crate::faults::scene::Scene;
 
 /// Charges of one request.
 const CHARGES_AT_ONCE: usize = 200;
+/// An exchange that is refused over and over is none.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Prices anew what a retroactive version changes, asks for a part of it twice, and kills the charger.
 pub(super) fn rerate_under_load(scene: &mut Scene<'_>) -> anyhow::Result<()> {
@@ -74,7 +78,8 @@ pub(in crate::faults) fn rebuild(scene: &mut Scene<'_>, kills: bool) -> anyhow::
 /// Compares, and exchanges whatever the comparison says: the audit is the judge.
 fn exchange(scene: &mut Scene<'_>, path: &str) -> anyhow::Result<()> {
     let empty = json!({});
-    loop {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
         let status = scene.api.ask(&Method::GET, path, &empty)?;
         if status["live"] == "rebuilt" && status["state"] != "exchanging" {
             return Ok(());
@@ -93,4 +98,5 @@ fn exchange(scene: &mut Scene<'_>, path: &str) -> anyhow::Result<()> {
             Err(error) => return Err(error),
         }
     }
+    bail!("the tables are not exchanged")
 }
