@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const BROKEN_PATIENCE: Duration = Duration::from_secs(12);
 /// Two scenes at a time: most of a scene is waiting.
 const LANES: usize = 2;
-const ROUND_EVENTS_MAX: usize = 150_000;
+const ROUND_EVENTS_MAX: usize = 300_000;
 const ROUND_EVENTS_PER_SECOND: f64 = 12_000.0;
 const FAULTS_MIN: u64 = 4;
 /// A new broker and a new ClickHouse after so many rounds, so that the disk does not fill.
