@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use domain::{Credits, Offset, Outcome, Partition, TopicPartition};
 use eventlog::EventLog;
 use replay::{DeepSettings, Verified, verify_deep};
@@ -53,8 +53,25 @@ pub fn audit(
     tables: &Tables,
 ) -> anyhow::Result<Findings> {
     let partitions = load.terms.partitions;
-    let settings = DeepSettings { records_per_second: None, ..DeepSettings::new(partitions) };
-    let Verified { report, totals, .. } = verify_deep(log, &settings, &mut |_| true)?;
+    // None of the three needs another's answer.
+    let (verified, again, truth) = std::thread::scope(|scope| {
+        let verified = scope.spawn(|| {
+            let settings =
+                DeepSettings { records_per_second: None, ..DeepSettings::new(partitions) };
+            verify_deep(log, &settings, &mut |_| true)
+        });
+        let again = scope.spawn(|| {
+            let settings = RawSettings { records_per_second: None, ..RawSettings::new(partitions) };
+            replay_raw(log, &settings, &mut |_| true)
+        });
+        let truth = Received::read(log, load)
+            .and_then(|received| Ok((Truth::of(load, &received)?, received)));
+        (verified.join(), again.join(), truth)
+    });
+    let panicked = |_| anyhow!("a panic, printed above");
+    let Verified { report, totals, .. } = verified.map_err(panicked)??;
+    let again = again.map_err(panicked)??;
+    let (truth, received) = truth?;
     for check in &report.checks {
         ensure!(
             check.holds(),
@@ -66,12 +83,8 @@ pub fn audit(
             check.counterexamples
         );
     }
-    let settings = RawSettings { records_per_second: None, ..RawSettings::new(partitions) };
-    let again = replay_raw(log, &settings, &mut |_| true)?;
     ensure!(again.holds(), "decided again, it differs: {:#?}", again.differences);
     ensure!(again.same == again.decided && again.not_retained == 0, "{again:#?}");
-    let received = Received::read(log, load)?;
-    let truth = Truth::of(load, &received)?;
 
     // Every offset that was produced has one outcome, and the right one.
     let (expected, found) = outcomes(&truth, &received, tail);
