@@ -164,5 +164,5 @@ pub(super) fn window_exhausted(scene: &mut Scene<'_>) -> anyhow::Result<()> {
             ))?;
         }
     }
-    drop_answers(scene, 20)
+    drop_answers(scene, 5)
 }
