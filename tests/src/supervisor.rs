@@ -186,7 +186,15 @@ impl Service {
     /// # Errors
     /// When its output cannot be read.
     pub fn logged(&self, text: &str) -> anyhow::Result<usize> {
-        Ok(std::fs::read_to_string(&self.log)?.matches(text).count())
+        Ok(self.log()?.matches(text).count())
+    }
+
+    /// All that it and those before it printed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
     }
 
     pub fn log_tail(&self) -> String {

@@ -23,5 +23,5 @@ pub use outgoing::Outgoing;
 pub use recover::{Folder, RecoverError, recover};
 pub use service::{Charger, ChargerError};
 pub use session::Session;
-pub use settings::ChargerSettings;
+pub use settings::{ChargerSettings, PERMISSIONS};
 pub use snapshot::Snapshots;

@@ -3,7 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::Topic;
+use eventlog::Permissions;
 use flow::BrakeLimits;
+
+/// What a charger does with the log.
+pub const PERMISSIONS: Permissions = Permissions {
+    service: "charger",
+    reads: &[
+        Topic::UsageRaw,
+        Topic::UsageForwarded,
+        Topic::LedgerCommands,
+        Topic::LedgerEntries,
+        Topic::RatesCatalog,
+    ],
+    writes: &[
+        Topic::LedgerEntries,
+        Topic::UsageForwarded,
+        Topic::DeadLetters,
+        Topic::Replies,
+        Topic::AccountEvents,
+    ],
+    groups: "tally-charger",
+    writers: Some("tally-charger-"),
+};
 
 /// Settings of one charger.
 #[derive(Clone, Debug)]

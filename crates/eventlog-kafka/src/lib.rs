@@ -18,6 +18,7 @@
 //!
 //! Deployments share a cluster by prefix: it comes before topics, groups and transactional names.
 
+mod acl;
 mod admin;
 mod appender;
 pub mod baseline;
@@ -34,5 +35,6 @@ mod reader;
 mod settings;
 mod writer;
 
+pub use acl::{Acl, Resource};
 pub use log::KafkaLog;
 pub use settings::KafkaSettings;

@@ -5,8 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::{Offset, Topic, TopicPartition};
-use eventlog::{Appender, Bounds, EventLog, Lane, LogError, Member, MemberSpec, Reader, TopicSpec};
+use eventlog::{
+    Appender, Bounds, EventLog, Lane, LogError, Member, MemberSpec, Permissions, Reader, TopicSpec,
+};
 
+use crate::acl::{self, Acl};
 use crate::admin::Admin;
 use crate::appender::KafkaAppender;
 use crate::lane::FetchLane;
@@ -38,6 +41,28 @@ impl KafkaLog {
         let names = Arc::new(TopicNames::new(&settings.prefix)?);
         let probe = Arc::new(Probe::open(&settings, Arc::clone(&names))?);
         Ok(Self { settings, names, probe })
+    }
+
+    /// What an authorizer must allow a service of this deployment, if it is `principal`.
+    pub fn acls(&self, principal: &str, permissions: &Permissions) -> Vec<Acl> {
+        Acl::of_service(&self.names, principal, permissions)
+    }
+
+    /// What it must allow whoever makes the topics.
+    pub fn acls_of_deployment(&self, principal: &str) -> Vec<Acl> {
+        Acl::of_deployment(&self.names, principal)
+    }
+
+    /// Allows all of this; what is allowed already stays so.
+    ///
+    /// # Errors
+    /// Those of the cluster: among them, that we may not change permissions.
+    pub fn allow(&self, acls: &[Acl]) -> Result<(), LogError> {
+        let mut native = Vec::new();
+        for acl in acls {
+            native.extend(acl.native()?);
+        }
+        self.probe.allow(&native)
     }
 
     pub(crate) fn names(&self) -> &TopicNames {
@@ -103,8 +128,7 @@ impl EventLog for KafkaLog {
     }
 
     fn reader(&self, from: &[(TopicPartition, Offset)]) -> Result<Box<dyn Reader>, LogError> {
-        // It never joins that group and commits nothing to it; the library wants a name.
-        let lane = self.lane("tally-reader")?;
+        let lane = self.lane(&self.settings.reader_group)?;
         Ok(Box::new(KafkaReader::open(lane, Arc::clone(&self.probe), from)?))
     }
 
@@ -143,6 +167,10 @@ impl EventLog for KafkaLog {
 
     fn contract_findings(&self) -> Result<Vec<String>, LogError> {
         Admin::open(&self.settings, &self.names, &self.probe)?.contract_findings()
+    }
+
+    fn refusals(&self, wanted: &Permissions) -> Result<Option<Vec<String>>, LogError> {
+        Ok(Some(acl::refusals(&self.names, wanted, &self.probe.allowed()?)))
     }
 }
 

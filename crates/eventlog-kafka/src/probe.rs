@@ -8,7 +8,7 @@ use eventlog::{Bounds, LogError};
 
 use crate::lane::number;
 use crate::names::TopicNames;
-use crate::native::{Client, Role};
+use crate::native::{Client, Failure, NativeAcl, Operation, Role};
 use crate::settings::{KafkaSettings, Properties};
 
 /// How long one question may take, retries included.
@@ -43,6 +43,18 @@ impl Probe {
         self.committed
             .partition_count(self.names.of(topic), PATIENCE)
             .map_err(|failure| failure.into_log_error(&format!("looking up {topic}")))
+    }
+
+    /// What we may do with each topic, in the order of `Topic::ALL`.
+    pub(crate) fn allowed(&self) -> Result<Vec<Result<Vec<Operation>, Failure>>, LogError> {
+        let topics = Topic::ALL.map(|topic| self.names.of(topic));
+        let allowed = self.committed.allowed(&topics, PATIENCE);
+        allowed.map_err(|failure| failure.into_log_error("asking what is allowed"))
+    }
+
+    pub(crate) fn allow(&self, acls: &[NativeAcl]) -> Result<(), LogError> {
+        let done = self.committed.allow(acls, PATIENCE);
+        done.map_err(|failure| failure.into_log_error("allowing"))
     }
 
     /// The stable end is asked for first, so it is never past the end.

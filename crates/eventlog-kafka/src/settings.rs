@@ -47,6 +47,9 @@ pub struct KafkaSettings {
     /// restarted replica has its partitions back at once, and one that leaves for good keeps them
     /// for a session timeout.
     pub static_membership: bool,
+    /// What readers outside any group are called: they join none and commit nothing, but the library
+    /// asks the cluster about it, and the authorizer must allow that.
+    pub reader_group: String,
     /// Passed on to librdkafka: SASL, TLS, compression. What tally sets itself is refused.
     pub extra: Vec<(String, String)>,
 }
@@ -68,6 +71,7 @@ impl KafkaSettings {
             poll_interval_max: Duration::from_secs(300),
             transaction_timeout: Duration::from_secs(10),
             static_membership: false,
+            reader_group: "tally-reader".to_owned(),
             extra: Vec::new(),
         }
     }

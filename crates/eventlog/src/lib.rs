@@ -17,6 +17,7 @@ mod encoded;
 mod log;
 mod member;
 pub mod memory;
+mod permissions;
 mod record;
 
 pub use embedded::EmbeddedLog;
@@ -25,4 +26,5 @@ pub use member::{
     Assignment, CommitOutcome, CommittedPosition, Lane, Member, MemberSpec, Polled, Position,
 };
 pub use memory::MemoryLog;
+pub use permissions::Permissions;
 pub use record::{Append, HeaderLookup, NoHeaders, Record};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Offset, Topic, TopicPartition};
 
-use crate::{Append, Member, MemberSpec, Record};
+use crate::{Append, Member, MemberSpec, Permissions, Record};
 
 /// Why a log could not do something, named by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,12 @@ pub trait EventLog: Send + Sync {
     /// What about the topics breaks tally's contract with its log (retention, timestamps, minimum
     /// in-sync replicas, message size), one sentence each with what to do; empty when all is well.
     fn contract_findings(&self) -> Result<Vec<String>, LogError>;
+
+    /// What of this the log does not allow us, one sentence each with what to do; `None` where
+    /// everybody in the process may do everything.
+    fn refusals(&self, _wanted: &Permissions) -> Result<Option<Vec<String>>, LogError> {
+        Ok(None)
+    }
 }
 
 /// Reads committed records in order, per partition.

@@ -42,5 +42,5 @@ pub use follower::FollowError;
 pub use metrics::GatewayMetrics;
 pub use problem_types::{PROBLEM_TYPES, ProblemType};
 pub use server::{Gateway, GatewayError, route_table, serve};
-pub use settings::{BODY_BYTES_MAX, EVENTS_MAX, GatewaySettings, LINES_MAX};
+pub use settings::{BODY_BYTES_MAX, EVENTS_MAX, GatewaySettings, LINES_MAX, PERMISSIONS};
 pub use tls::{TlsError, TlsSettings};

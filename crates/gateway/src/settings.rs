@@ -4,6 +4,24 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::Topic;
+use eventlog::Permissions;
+
+/// What a gateway does with the log. Publishing prices takes a transactional name.
+pub const PERMISSIONS: Permissions = Permissions {
+    service: "gateway",
+    reads: &Topic::ALL,
+    writes: &[
+        Topic::UsageRaw,
+        Topic::LedgerCommands,
+        Topic::DeadLetters,
+        Topic::RatesCatalog,
+        Topic::Access,
+        Topic::WebhookDeliveries,
+    ],
+    groups: "tally-",
+    writers: Some("tally-rates"),
+};
 /// The most events in one request to `/v1/events`.
 pub const EVENTS_MAX: usize = 1_000;
 /// The most lines in one request to `/v1/ingest`.

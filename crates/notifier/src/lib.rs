@@ -34,6 +34,6 @@ pub use metrics::NotifierMetrics;
 pub use outbox::{Limits, Outbox, Retry, Sending, Taken, Tried};
 pub use schedule::{ATTEMPTS_MAX, next_at};
 pub use send::{Answer, NoTls, Outgoing, Sender};
-pub use service::{DELIVERIES, Notifier, NotifierError, NotifierSettings};
+pub use service::{DELIVERIES, Notifier, NotifierError, NotifierSettings, PERMISSIONS};
 pub use signature::{SECRET_BYTES, sign, signing, whsec};
 pub use target::{BadTarget, Target, URL_BYTES_MAX, is_public};

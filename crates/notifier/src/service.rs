@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
-use eventlog::{EventLog, LogError};
+use eventlog::{EventLog, LogError, Permissions};
 use wire::RecordError;
 
 use crate::metrics::NotifierMetrics;
@@ -13,6 +13,14 @@ use crate::outbox::Limits;
 use crate::send::{NoTls, Sender};
 use crate::session::Session;
 
+/// What a notifier does with the log.
+pub const PERMISSIONS: Permissions = Permissions {
+    service: "notifier",
+    reads: &[Topic::AccountEvents, Topic::Access, Topic::WebhookDeliveries],
+    writes: &[Topic::WebhookDeliveries],
+    groups: "tally-notifier",
+    writers: None,
+};
 /// Where everything that was tried stands.
 pub const DELIVERIES: TopicPartition =
     TopicPartition { topic: Topic::WebhookDeliveries, partition: Partition(0) };

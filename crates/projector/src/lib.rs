@@ -13,5 +13,5 @@ mod sink;
 mod stream;
 
 pub use metrics::ProjectorMetrics;
-pub use service::{Projector, ProjectorError, ProjectorSettings};
+pub use service::{PERMISSIONS, Projector, ProjectorError, ProjectorSettings};
 pub use sink::{Sink, WarehouseSink};

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use catalog::{CatalogueError, Follower};
 use domain::{Offset, Partition, Timestamp, Topic, TopicPartition};
-use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, Member, MemberSpec, Position};
+use eventlog::{
+    Assignment, CommitOutcome, EventLog, Lane, LogError, Member, MemberSpec, Permissions, Position,
+};
 use futures_util::future::join_all;
 use pause::Pausing;
 use projection::{
@@ -39,6 +41,15 @@ const TOKENS: &str = "v1";
 const PLAN_FRESH: Duration = Duration::from_secs(5);
 /// A record that is committed now may carry a time this much behind our clock.
 const CLOCK_MARGIN_MICROS: i64 = 1_000_000;
+
+/// What a projector does with the log.
+pub const PERMISSIONS: Permissions = Permissions {
+    service: "projector",
+    reads: &[Topic::LedgerEntries, Topic::DeadLetters, Topic::RatesCatalog],
+    writes: &[],
+    groups: "tally-projector",
+    writers: None,
+};
 
 /// What a deployment may set about its projector.
 #[derive(Clone, Debug)]

@@ -284,6 +284,24 @@ pub(crate) enum Topics {
         after_help = "Examples:\n  TALLY_KAFKA_BOOTSTRAP=localhost:9092 tally topics create --partitions 8"
     )]
     Create(TopicsCreate),
+    /// What Kafka's authorizer must allow each service: as commands, or put in force
+    #[command(
+        after_help = "Examples:\n  TALLY_KAFKA_BOOTSTRAP=broker-1:9092 tally topics acls\n  \
+        TALLY_KAFKA_BOOTSTRAP=broker-1:9092 tally topics acls --apply\n\n\
+        Each service has a principal of its own: PREFIX and charger, projector, gateway (also of run rates), notifier; \
+        deploy is whoever makes the topics. Applying what is in force changes nothing."
+    )]
+    Acls(TopicsAcls),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TopicsAcls {
+    /// What the services' principals begin with
+    #[arg(long, value_name = "PREFIX", default_value = "User:tally-")]
+    pub(crate) principals: String,
+    /// Put them in force, as whoever may change permissions
+    #[arg(long)]
+    pub(crate) apply: bool,
 }
 
 #[derive(Args, Debug)]

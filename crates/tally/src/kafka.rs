@@ -1,4 +1,4 @@
-//! `tally run …` and `tally topics create`: one service against Kafka and ClickHouse.
+//! `tally run …` and `tally topics …`: one service against Kafka and ClickHouse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use charger::ChargerSettings;
 use domain::Topic;
-use eventlog::EventLog;
-use eventlog_kafka::{KafkaLog, KafkaSettings};
+use eventlog::{EventLog, Permissions};
+use eventlog_kafka::{Acl, KafkaLog, KafkaSettings, Resource};
 use gateway::GatewaySettings;
 use projector::ProjectorSettings;
 use prometheus::Registry;
 use serde_json::json;
 
-use crate::cli::{self, Service};
+use crate::cli::{self, Service, TopicsAcls};
 use crate::compose::{self, Common};
 use crate::failure::Failure;
 use crate::folder::PARTITIONS;
@@ -48,7 +48,12 @@ pub(crate) fn topics_create(settings: &Settings, output: Output) -> Result<(), F
 
 pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Result<(), Failure> {
     let listen = compose::listen_address(settings)?;
-    let log = KafkaLog::connect(kafka_settings(settings)?).map_err(compose::log_failure)?;
+    let permissions = permissions(service);
+    let mut kafka = kafka_settings(settings)?;
+    // Among the groups that this service is allowed.
+    kafka.reader_group = format!("{}-reader", permissions.groups.trim_end_matches('-'));
+    let log = KafkaLog::connect(kafka).map_err(compose::log_failure)?;
+    must_be_allowed(&log, permissions)?;
     let partitions =
         log.partitions(Topic::UsageRaw).map_err(compose::log_failure)?.ok_or_else(|| {
             Failure::Usage("the topics are not there yet: run `tally topics create`".to_owned())
@@ -120,6 +125,83 @@ pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Resu
     match problems.is_empty() {
         true => Ok(()),
         false => Err(Failure::Stalled(problems.join("\n"))),
+    }
+}
+
+const fn permissions(service: Service) -> &'static Permissions {
+    match service {
+        Service::Charger => &charger::PERMISSIONS,
+        Service::Projector => &projector::PERMISSIONS,
+        Service::Gateway | Service::Rates => &gateway::PERMISSIONS,
+        Service::Notifier => &notifier::PERMISSIONS,
+    }
+}
+
+/// A service that may do a part of its work only would stop in the middle of it.
+fn must_be_allowed(log: &KafkaLog, permissions: &Permissions) -> Result<(), Failure> {
+    let refusals = log.refusals(permissions).map_err(compose::log_failure)?.unwrap_or_default();
+    match refusals.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Usage(format!(
+            "Kafka does not allow what this takes:\n  {}",
+            refusals.join("\n  ")
+        ))),
+    }
+}
+
+/// `tally topics acls`: what an authorizer must allow whom.
+pub(crate) fn topics_acls(
+    settings: &Settings,
+    output: Output,
+    wanted: &TopicsAcls,
+) -> Result<(), Failure> {
+    let log = KafkaLog::connect(kafka_settings(settings)?).map_err(compose::log_failure)?;
+    let principal = |service: &str| format!("{}{service}", wanted.principals);
+    let mut acls = log.acls_of_deployment(&principal("deploy"));
+    for permissions in [
+        &charger::PERMISSIONS,
+        &projector::PERMISSIONS,
+        &gateway::PERMISSIONS,
+        &notifier::PERMISSIONS,
+    ] {
+        acls.extend(log.acls(&principal(permissions.service), permissions));
+    }
+    if wanted.apply {
+        log.allow(&acls).map_err(compose::log_failure)?;
+    }
+    let bootstrap = settings.text("kafka.bootstrap").unwrap_or_default();
+    let command = |acl: &Acl| {
+        format!(
+            "kafka-acls.sh --bootstrap-server {bootstrap} --command-config admin.properties --add {acl}"
+        )
+    };
+    let listed: Vec<_> = acls
+        .iter()
+        .map(|acl| {
+            let (resource, names) = resource_of(acl);
+            json!({
+                "principal": acl.principal, "resource": resource, "names": names,
+                "pattern": match acl.resource {
+                    Resource::Groups(_) | Resource::TransactionalIds(_) => "prefixed",
+                    Resource::Topics(_) | Resource::Cluster => "literal",
+                },
+                "operations": acl.operations,
+            })
+        })
+        .collect();
+    output.answer(&json!({"acls": listed, "applied": wanted.apply}), || match wanted.apply {
+        true => format!("{} rules are in force\n", acls.len()),
+        false => acls.iter().map(|acl| command(acl) + "\n").collect(),
+    });
+    Ok(())
+}
+
+fn resource_of(acl: &Acl) -> (&'static str, Vec<String>) {
+    match &acl.resource {
+        Resource::Topics(topics) => ("topic", topics.clone()),
+        Resource::Groups(prefix) => ("group", vec![prefix.clone()]),
+        Resource::TransactionalIds(prefix) => ("transactional-id", vec![prefix.clone()]),
+        Resource::Cluster => ("cluster", Vec::new()),
     }
 }
 

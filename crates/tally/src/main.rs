@@ -79,6 +79,10 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
             logging::start(&settings, None)?;
             kafka::topics_create(&settings, output)
         }
+        Command::Topics(Topics::Acls(wanted)) => {
+            logging::start(&settings, None)?;
+            kafka::topics_acls(&settings, output, wanted)
+        }
         Command::Ingest(ingest) => ingest::ingest(&context(&settings)?, ingest),
         Command::Rates(rates) => rates::rates(&context(&settings)?, rates),
         Command::Grant(grant) => credits::grant(&context(&settings)?, grant),

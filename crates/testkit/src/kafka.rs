@@ -25,6 +25,9 @@ pub struct KafkaOptions {
     pub optimizing_compiler: bool,
     /// A second listener, for whoever comes through a proxy on this port.
     pub proxy_port: Option<u16>,
+    /// Who may log in, with a password, at the second listener, which then is not for a proxy: an authorizer decides what
+    /// they may do. At the first listener everybody may do everything.
+    pub users: Vec<(String, String)>,
     /// Where the records are kept, when not in a temporary folder.
     pub data: Option<PathBuf>,
     /// Further lines for `server.properties`, which come last and so win.
@@ -38,6 +41,7 @@ impl Default for KafkaOptions {
             heap_mb: 256,
             optimizing_compiler: false,
             proxy_port: None,
+            users: Vec::new(),
             data: None,
             properties: Vec::new(),
         }
@@ -71,6 +75,9 @@ impl Kafka {
         let mut further = Vec::new();
         if let Some(proxy) = options.proxy_port {
             further = second_listener(port, (proxied_port, proxy), controller_port);
+        } else if !options.users.is_empty() {
+            further = second_listener(port, (proxied_port, proxied_port), controller_port);
+            further.extend(authorized(&options.users));
         }
         further.extend(options.properties.iter().cloned());
         let properties = server_properties(&data, port, controller_port, &further);
@@ -90,6 +97,11 @@ impl Kafka {
     /// For `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// For `bootstrap.servers` of those who log in.
+    pub fn users_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.proxied_port)
     }
 
     /// Where the second listener is, for a proxy.
@@ -177,6 +189,29 @@ fn second_listener(
             "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
         ),
         own("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+    ]
+}
+
+/// The second listener wants a name and a password, and an authorizer allows what it was told to.
+fn authorized(users: &[(String, String)]) -> Vec<(String, String)> {
+    let own = |name: &str, value: String| (name.to_owned(), value);
+    let known: String =
+        users.iter().map(|(user, password)| format!(" user_{user}=\"{password}\"")).collect();
+    vec![
+        own(
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+        ),
+        own("sasl.enabled.mechanisms", "PLAIN".to_owned()),
+        own(
+            "listener.name.proxied.plain.sasl.jaas.config",
+            format!("org.apache.kafka.common.security.plain.PlainLoginModule required{known};"),
+        ),
+        own(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+        ),
+        own("super.users", "User:ANONYMOUS".to_owned()),
     ]
 }
 

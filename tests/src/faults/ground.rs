@@ -77,12 +77,14 @@ impl Ground {
 ///
 /// # Errors
 /// When there is no folder for it.
-pub fn small_disk(which: Disk) -> anyhow::Result<Option<SmallDisk>> {
+pub fn small_disk(which: Disk, events: usize) -> anyhow::Result<Option<SmallDisk>> {
+    // A disk that the load alone fills is no fault that passes.
+    let thousands = u32::try_from(events / 1_000)?;
     let megabytes = match which {
         Disk::None => return Ok(None),
-        Disk::Log => LOG_DISK_MB,
-        Disk::ClickHouse => CLICKHOUSE_DISK_MB,
-        Disk::State => STATE_DISK_MB,
+        Disk::Log => LOG_DISK_MB + 2 * thousands,
+        Disk::ClickHouse => CLICKHOUSE_DISK_MB + 2 * thousands,
+        Disk::State => STATE_DISK_MB + thousands / 4,
     };
     Ok(SmallDisk::mount(megabytes)?)
 }

@@ -58,7 +58,7 @@ impl Outcome {
 /// When the servers or the scene cannot be set up: nothing was tried.
 pub fn run(shared: &mut Ground, class: &'static Class, wanted: Wanted) -> anyhow::Result<Outcome> {
     let started = Instant::now();
-    let disk = small_disk(class.disk)?;
+    let disk = small_disk(class.disk, wanted.events)?;
     let done =
         |faults, verdict| Outcome { class, wanted, faults, took: started.elapsed(), verdict };
     if class.disk != Disk::None && disk.is_none() {

@@ -39,7 +39,7 @@ impl Queue {
     }
 
     /// A queue for one answer.
-    fn for_an_answer(client: &Arc<Client>) -> Option<Self> {
+    pub(super) fn for_an_answer(client: &Arc<Client>) -> Option<Self> {
         // SAFETY: as above.
         let raw = unsafe { rd_kafka_queue_new(client.raw()) };
         NonNull::new(raw).map(|raw| Self { raw, client: Arc::clone(client) })

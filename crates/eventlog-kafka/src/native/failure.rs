@@ -72,6 +72,11 @@ impl Failure {
         )
     }
 
+    /// The authorizer says no; it may not even say whether the topic is there.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.code == Code::TopicAuthorizationFailed
+    }
+
     /// Waiting will not help: a permission, an argument or a limit is wrong.
     fn needs_a_person(&self) -> bool {
         matches!(

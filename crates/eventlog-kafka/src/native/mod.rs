@@ -4,6 +4,7 @@
 //! **Architecture invariant:** nothing here knows a topic of tally, a transaction's rules or a
 //! retry; it turns pointers into types and return codes into [`Failure`]s.
 
+mod admin;
 mod client;
 mod cpu;
 mod event;
@@ -13,6 +14,7 @@ mod log_lines;
 mod partition_list;
 mod producer;
 
+pub(crate) use admin::{NativeAcl, Operation, ResourceKind};
 pub(crate) use client::{Client, Role};
 pub(crate) use cpu::process_cpu;
 pub(crate) use event::{Event, Queue};

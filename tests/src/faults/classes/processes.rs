@@ -166,24 +166,30 @@ pub(super) fn zombie(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     } else {
         scene.wait_for_work()?;
         scene.chargers[index].pause()?;
+        // It may have had no partition: then the other has them all along.
+        scene.pause(PAST_SESSION_MS.0, PAST_SESSION_MS.1)?;
     }
     // The other takes over every partition, also those that stood still.
-    let takeovers = |charger: &Service| -> anyhow::Result<Vec<usize>> {
-        (0..PARTITIONS)
-            .map(Partition)
-            .map(|at| charger.logged(&format!("partition taken over partition={at} ")))
-            .collect()
-    };
     let other = (index + 1) % scene.chargers.len();
-    let before = takeovers(&scene.chargers[other])?;
-    let waited = scene.wait("nobody takes over", |scene| {
-        let now = takeovers(&scene.chargers[other])?;
-        Ok(now.iter().zip(&before).all(|(now, before)| now > before))
-    });
+    let waited = scene.wait("nobody takes over", |scene| owns_all(&scene.chargers[other]));
     scene.chargers[index].resume()?;
     waited?;
     // The one that is back has its share again, or has ended and begun anew.
     scene.wait_for_work()
+}
+
+/// Whether a charger was given every partition last, and has taken each over.
+fn owns_all(charger: &Service) -> anyhow::Result<bool> {
+    let log = charger.log()?;
+    let Some((_, since)) = log.rsplit_once("partitions gained partitions=[") else {
+        return Ok(false);
+    };
+    let is_taken = |number| {
+        let at = Partition(number);
+        since.contains(&format!("partition taken over partition={at} "))
+    };
+    let gave_up = since.contains("partitions revoked") || since.contains("partitions lost");
+    Ok((0..PARTITIONS).all(is_taken) && !gave_up)
 }
 
 impl Scene<'_> {

@@ -135,9 +135,12 @@ pub(super) fn log_disk_full(scene: &mut Scene<'_>) -> anyhow::Result<()> {
 pub(super) fn clickhouse_disk_full(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause(300, 900)?;
     scene.full_disk()?.fill()?;
-    let tried = |scene: &Scene<'_>| scene.projectors[0].logged("insert is tried again");
+    // A sound projector tries again until there is room; or it meets a part that cannot be read, and ends.
+    let tried = |scene: &Scene<'_>| -> anyhow::Result<usize> {
+        let log = scene.projectors[0].log()?;
+        Ok(log.matches("insert is tried again").count() + log.matches("ended: projector").count())
+    };
     let before = tried(scene)?;
-    // A sound projector tries again until there is room.
     if scene.wanted.broken.is_none() {
         scene.wait("nothing was refused", |scene| Ok(tried(scene)? > before))?;
     }

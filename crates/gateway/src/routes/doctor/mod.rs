@@ -17,6 +17,7 @@ use crate::app::{App, now, scan};
 use crate::form::Params;
 use crate::problem::Problem;
 use crate::routes::status;
+use crate::settings::PERMISSIONS;
 use crate::tail;
 
 /// How far a clock may be off before it matters for when things fall due.
@@ -132,6 +133,7 @@ async fn log(app: &App) -> Vec<Finding> {
             "see that the log can be reached; nothing is lost meanwhile",
         )],
     };
+    findings.extend(refusals(app).await);
     if !app.followed.is_healthy() {
         findings.push(Finding::new(
             CHECK,
@@ -141,6 +143,31 @@ async fn log(app: &App) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What the log's authorizer does not allow this process. The other services look when they start, and do
+/// not start without.
+async fn refusals(app: &App) -> Vec<Finding> {
+    const CHECK: &str = "permissions";
+    let refusals = scan(app, |shared| Ok(shared.log.refusals(&PERMISSIONS)?)).await;
+    match refusals {
+        // Everybody may do everything: there is nothing to look at.
+        Ok(None) => Vec::new(),
+        Ok(Some(refusals)) if refusals.is_empty() => {
+            vec![Finding::fine(CHECK, "the log allows the gateway all that it does")]
+        }
+        Ok(Some(refusals)) => refusals
+            .iter()
+            .map(|refusal| {
+                let (found, todo) = refusal.split_once("; ").unwrap_or((refusal, "ask who may"));
+                Finding::new(CHECK, Severity::Wrong, found, todo)
+            })
+            .collect(),
+        Err(error) => {
+            let todo = "see that the log can be reached";
+            vec![Finding::new(CHECK, Severity::Wrong, error.detail(), todo)]
+        }
+    }
 }
 
 /// Who is behind or stands, and what waits for a person.

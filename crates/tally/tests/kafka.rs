@@ -1,0 +1,150 @@
+//! Services on a Kafka that asks who they are, and lets each do what it does and no more.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use subprocess::{Launch, Subprocess};
+use testkit::{ClickHouse, Kafka, KafkaOptions};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "secret";
+const USERS: [&str; 5] =
+    ["tally-deploy", "tally-charger", "tally-projector", "tally-gateway", "tally-stranger"];
+const CARD: &str = r#"
+id = "card"
+effective_from = "2020-01-01T00:00:00Z"
+currency = "USD"
+credits_per_currency_unit = "100"
+credit_decimals = 4
+rounding = "half_even"
+[[rule]]
+name = "pages"
+match = { meter = "pages" }
+charge = { credits_per_unit = "2" }
+"#;
+const EVENT: &str = r#"{"specversion":"1.0","type":"tally.usage.v1","source":"/shop","id":"e1","subject":"acct_42","data":{"feature":"ocr","items":[{"meter":"pages","quantity":"21"}]}}"#;
+
+/// `tally` as somebody of the cluster, in a folder of its own; without a name, as whoever may do everything.
+struct Somebody<'s> {
+    home: tempfile::TempDir,
+    kafka: &'s Kafka,
+    clickhouse: &'s str,
+}
+
+impl<'s> Somebody<'s> {
+    fn new(name: &str, kafka: &'s Kafka, clickhouse: &'s str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (bootstrap, login) = match name {
+            "" => (kafka.bootstrap(), String::new()),
+            name => {
+                let login = format!(
+                    "[kafka.properties]\n\"security.protocol\" = \"sasl_plaintext\"\n\
+                     \"sasl.mechanisms\" = \"PLAIN\"\n\"sasl.username\" = \"{name}\"\n\
+                     \"sasl.password\" = \"{PASSWORD}\"\n"
+                );
+                (kafka.users_bootstrap(), login)
+            }
+        };
+        let settings = format!(
+            "key_file = \"{0}/operator.key\"\ndata = \"{0}/data\"\nlisten = \"127.0.0.1:0\"\npartitions = 2\n\
+             [gateway]\noperator_key_file = \"{0}/operator.key\"\n\
+             [clickhouse]\nurl = \"{clickhouse}\"\n\
+             [kafka]\nbootstrap = \"{bootstrap}\"\nprefix = \"blue.\"\nreplication_factor = 1\n{login}",
+            home.path().display()
+        );
+        std::fs::write(home.path().join("tally.toml"), settings).unwrap();
+        Self { home, kafka, clickhouse }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tally"));
+        command
+            .args(arguments)
+            .arg("--json")
+            .env_clear()
+            .env("HOME", self.home.path())
+            .current_dir(self.home.path());
+        command
+    }
+
+    /// What it says when it does not do it.
+    fn is_refused(&self, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+        assert_eq!(status.code(), Some(2), "{said}");
+        said
+    }
+
+    fn answer(&self, arguments: &[&str]) -> Value {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let said = [String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)].concat();
+        assert!(status.success(), "{arguments:?}: {said}");
+        serde_json::from_slice(&stdout).unwrap()
+    }
+
+    /// A service that runs on, and where it listens.
+    fn serves(&self, service: &'static str) -> (Subprocess, String) {
+        let log = self.home.path().join("log");
+        let command = self.command(&["run", service]);
+        let mut process =
+            Subprocess::spawn(Launch { name: service, command, log: log.clone() }).unwrap();
+        process.wait_ready(PATIENCE, || address_in(&log).is_some()).unwrap();
+        let address = address_in(&log).unwrap();
+        (process, address)
+    }
+
+    fn of_name(&self, name: &str) -> Self {
+        Self::new(name, self.kafka, self.clickhouse)
+    }
+}
+
+fn address_in(log: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let answer = text.lines().find(|line| line.contains("\"listen\""))?;
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    Some(answer["listen"].as_str()?.to_owned())
+}
+
+#[test]
+fn each_service_does_its_work_with_what_it_is_allowed_and_does_not_start_without() {
+    let users = USERS.map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
+    let kafka = Kafka::start(KafkaOptions { users, ..KafkaOptions::default() }).unwrap();
+    let clickhouse = ClickHouse::start().unwrap();
+    let clickhouse_url = clickhouse.http_url();
+    let owner = Somebody::new("", &kafka, &clickhouse_url);
+    let acls = owner.answer(&["topics", "acls", "--apply"]);
+    assert_eq!(acls["applied"], true);
+    // Applying them again changes nothing, and is no error.
+    assert_eq!(owner.answer(&["topics", "acls", "--apply"]), acls);
+    owner.of_name("tally-deploy").answer(&["topics", "create"]);
+
+    let said = owner.of_name("tally-stranger").is_refused(&["run", "charger"]);
+    assert!(said.contains("the charger may not Describe"), "{said}");
+    assert!(said.contains("--operation Write --topic blue.ledger.entries"), "{said}");
+    // A projector may read the ledger; that does not make it a charger.
+    let said = owner.of_name("tally-projector").is_refused(&["run", "charger"]);
+    assert!(said.contains("the charger may not Write blue.ledger.entries"), "{said}");
+    assert!(!said.contains("may not Read blue.ledger.entries"), "{said}");
+
+    let (charger, projector) = (owner.of_name("tally-charger"), owner.of_name("tally-projector"));
+    let gateway = owner.of_name("tally-gateway");
+    let _charger = charger.serves("charger");
+    let _projector = projector.serves("projector");
+    let (_gateway, url) = gateway.serves("gateway");
+    let here = gateway.home.path();
+    std::fs::write(here.join("card.toml"), CARD).unwrap();
+    std::fs::write(here.join("events.jsonl"), EVENT).unwrap();
+    let at = |arguments: &[&str]| gateway.answer(&[arguments, &["--url", &url]].concat());
+    at(&["rates", "publish", "card.toml"]);
+    at(&["grant", "acct_42", "100", "--category", "promotional", "--id", "g1"]);
+    at(&["ingest", "events.jsonl", "--wait"]);
+    let balance = at(&["balance", "acct_42", "--strict"]);
+    assert_eq!(balance["balance"]["settled"], "58", "{balance}");
+    let doctor = at(&["doctor"]);
+    let finding = doctor["findings"].as_array().unwrap().iter().find(|finding| {
+        finding["found"].as_str().is_some_and(|found| found.contains("allows the gateway"))
+    });
+    assert!(finding.is_some(), "{doctor}");
+}
