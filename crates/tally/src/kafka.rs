@@ -274,6 +274,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_says_what_each_service_may_do() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/security.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let listed = |topics: &[Topic]| match topics.len() {
+            0 => "–".to_owned(),
+            10 => "all ten".to_owned(),
+            _ => topics.iter().map(|topic| format!("`{topic}`")).collect::<Vec<_>>().join(", "),
+        };
+        for Permissions { service, reads, writes, groups, writers } in
+            [Service::Charger, Service::Projector, Service::Gateway, Service::Notifier]
+                .map(permissions)
+        {
+            let writers = writers.map_or("–".to_owned(), |writers| format!("`{writers}…`"));
+            let (reads, writes) = (listed(reads), listed(writes));
+            let row =
+                format!("| `tally-{service}` | {reads} | {writes} | `{groups}…` | {writers} |");
+            assert!(page.contains(&row), "the page lacks:\n{row}");
+        }
+    }
+
+    #[test]
     fn without_a_broker_the_sentence_says_what_to_set() {
         let error = kafka_settings(&Settings::default()).unwrap_err();
         assert!(matches!(&error, Failure::Usage(text) if text.contains("TALLY_KAFKA_BOOTSTRAP")));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows only functions marked as tests for tests")]
 
 mod api;
+mod kafka;
 mod on_call;
 mod runbooks;
 

@@ -21,8 +21,14 @@ const PLACEHOLDERS: [(&str, &str); 8] = [
 const FILE: &str = "FILE";
 
 /// They run until they are interrupted, or want a Kafka: only their flags are looked at, with `--help`.
-const HELP_ONLY: [&[&str]; 5] =
-    [&["up"], &["run"], &["demo"], &["topics", "create"], &["status", "--watch"]];
+const HELP_ONLY: [&[&str]; 6] = [
+    &["up"],
+    &["run"],
+    &["demo"],
+    &["topics", "create"],
+    &["topics", "acls"],
+    &["status", "--watch"],
+];
 
 /// A plan of a re-rate without charges, for the commands that read one.
 const PLAN: &str = r#"{"tally_rerate_plan":1,"id":"a","made_at":"2026-11-20T12:00:00Z","catalogue":7,"reason":"r","filter":{},"looked_at":0,"unpriced":0,"whole":true,"charges":0}"#;
@@ -145,9 +151,22 @@ fn unknown_placeholder(command: &[String]) -> Option<&String> {
     command.iter().find(|word| capitals(word) && !known(word))
 }
 
+/// The commands of the runbooks, each once, with something in the place of what stands for something.
+pub(crate) fn of_runbooks() -> BTreeSet<Vec<String>> {
+    let pages = pages(&root().join("ops/runbooks"));
+    let commands = pages.iter().flat_map(|path| commands(&fs::read_to_string(path).unwrap(), true));
+    commands.map(|command| filled_in(&command)).collect()
+}
+
 /// Runs a command with the files that it reads, and with an API that refuses everything.
 fn run(command: &[String]) -> Ran {
     let home = tempfile::tempdir().unwrap();
+    let arguments = ready(command, home.path());
+    tally_in(home.path(), &arguments, &[])
+}
+
+/// A command's words, when the files that it reads are there; `--help` for one that does not end.
+pub(crate) fn ready<'c>(command: &'c [String], home: &Path) -> Vec<&'c str> {
     let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     for (at, word) in arguments.iter().enumerate() {
         let is_written = at > 0 && ["--out", "--output"].contains(&arguments[at - 1]);
@@ -157,8 +176,11 @@ fn run(command: &[String]) -> Ran {
             Some("json") => "{}",
             Some(_) | None => continue,
         };
-        if !is_written {
-            fs::write(home.path().join(word), content).unwrap();
+        let file = home.join(word);
+        match is_written {
+            // One that another command wrote is not written over.
+            true => drop(fs::remove_file(file)),
+            false => fs::write(file, content).unwrap(),
         }
     }
     let first = arguments.first().copied();
@@ -167,7 +189,7 @@ fn run(command: &[String]) -> Ran {
     }) {
         arguments.push("--help");
     }
-    tally_in(home.path(), &arguments, &[])
+    arguments
 }
 
 /// Whether tally took the command. To be asked for consent where there is nobody to give it is no misuse.
