@@ -21,6 +21,8 @@ use crate::strict;
 
 /// Open holds that are listed; all are counted.
 const HOLDS_SHOWN_MAX: u32 = 100;
+/// A projection that works is behind by less.
+const FILLING_SECONDS_MIN: i64 = 10;
 
 pub(crate) async fn balance(
     State(app): State<App>,
@@ -53,6 +55,16 @@ pub(crate) async fn balance(
     answer["account"] = account.as_str().into();
     let (open_holds, unrated) = (answer["open_holds"].take(), answer["unrated_events"].take());
     let mut freshness = freshness_of(&app, Some(app.home(&account))).await?;
+    if answer["known"] == false && is_being_filled(&freshness) {
+        let detail = format!(
+            "ClickHouse is being filled and has nothing of this account yet; {} records of its part of the \
+             ledger wait: what it has is not known. Ask again later (`tally status`), or ask the ledger \
+             itself (`tally balance {account} --at {}`)",
+            freshness["lag_records"],
+            now(),
+        );
+        return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "not_yet", detail));
+    }
     freshness["open_holds"] = open_holds;
     freshness["unrated_events"] = unrated;
     if let Some(fields) = answer.as_object_mut() {
@@ -61,6 +73,13 @@ pub(crate) async fn balance(
     }
     answer["freshness"] = freshness;
     Ok(super::json(StatusCode::OK, &answer))
+}
+
+/// Whether the tables are so far behind, as after a restore, that they may lack accounts of long ago.
+fn is_being_filled(freshness: &Value) -> bool {
+    let seconds = freshness["lag_s"].as_str().and_then(|lag| lag.split('.').next()?.parse().ok());
+    let is_far = seconds.is_none_or(|seconds: i64| seconds >= FILLING_SECONDS_MIN);
+    is_far && freshness["lag_records"].as_i64().is_some_and(|records| records > 0)
 }
 
 /// What ClickHouse has of an account.
@@ -237,4 +256,19 @@ pub(crate) async fn lots(
     let freshness = freshness_of(&app, Some(app.home(&account))).await?;
     let answer = json!({ "account": account, "lots": lots, "freshness": freshness });
     Ok(super::json(StatusCode::OK, &answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_are_filled_anew_are_told_from_those_that_are_a_moment_behind() {
+        let is_filled = |lag_s: Value, records: i64| {
+            is_being_filled(&json!({ "lag_s": lag_s, "lag_records": records }))
+        };
+        assert!(is_filled(Value::Null, 7) && is_filled(json!("86400.120"), 7));
+        assert!(!is_filled(Value::Null, 0) && !is_filled(json!("0.250"), 7));
+        assert!(!is_filled(json!("90.000"), 0));
+    }
 }
