@@ -238,7 +238,8 @@ fn large(class: &'static Class, seed: u64, arguments: &Arguments) -> Wanted {
         (Some(events), None) => (events, class.faults),
         (None, _) => (SHORT_EVENTS as u64 * 8, class.faults * 2),
     };
-    let faults = if class.is_of_cards() { 4 } else { faults };
+    // The load pauses for each version of a card; and a rebuild is as long as the load.
+    let faults = if class.is_of_cards() || class.rebuilds { faults.min(4) } else { faults };
     let events = usize::try_from(events).unwrap_or(ROUND_EVENTS_MAX);
     let events = events.clamp(SHORT_EVENTS, ROUND_EVENTS_MAX);
     Wanted {

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// How long something is asked for again that passes by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long all steps of something may take: as long as the load is large.
+const STEPS_PATIENCE: Duration = Duration::from_secs(600);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 /// Somebody else is at it; the projector has yet to come as far as before it died.
 const PASSING: [&str; 2] = ["replay_busy", "replay_ahead"];
@@ -92,7 +94,7 @@ impl Api {
             if step["state"] == "done" || step["caught_up"] == true {
                 return Ok(step);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > STEPS_PATIENCE {
                 bail!("{path} does not end: {step}");
             }
         }

@@ -51,6 +51,8 @@ pub struct Class {
     pub has_gateway: bool,
     /// A retroactive version is published, and what it changes priced anew.
     pub rerates: bool,
+    /// Tables are made anew.
+    pub rebuilds: bool,
     /// Snapshots after every few inputs.
     pub many_snapshots: bool,
     /// A hung transaction is given up by the broker after this.
@@ -80,6 +82,7 @@ impl Class {
             steps_clocks: false,
             has_gateway: false,
             rerates: false,
+            rebuilds: false,
             many_snapshots: false,
             transaction_timeout: Duration::from_secs(3),
         }
@@ -301,6 +304,7 @@ pub static CLASSES: &[Class] = &[
     Class {
         has_gateway: true,
         keeps_places: true,
+        rebuilds: true,
         ..Class::new(
             "rebuilds",
             "tables made anew beside the live ones and exchanged, with kills of the projector in between",

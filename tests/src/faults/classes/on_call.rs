@@ -13,7 +13,7 @@ use crate::faults::scene::Scene;
 /// Charges of one request.
 const CHARGES_AT_ONCE: usize = 200;
 /// An exchange that is refused over and over is none.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Prices anew what a retroactive version changes, asks for a part of it twice, and kills the charger.
 pub(super) fn rerate_under_load(scene: &mut Scene<'_>) -> anyhow::Result<()> {
