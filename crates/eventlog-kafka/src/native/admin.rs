@@ -1,7 +1,7 @@
 //! What an authorizer allows: asked, and changed.
 
 use std::ffi::{CStr, CString, c_char};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -249,7 +249,7 @@ impl Bindings {
                     text.len(),
                 )
             };
-            if binding == ptr::null_mut() {
+            if binding.is_null() {
                 // SAFETY: the library ended the text with a zero.
                 let why = unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().into_owned();
                 return Err(Failure::new(Code::InvalidArgument, why));
