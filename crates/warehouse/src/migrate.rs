@@ -11,6 +11,10 @@ use crate::error::WarehouseError;
 use crate::views::VIEWS;
 use crate::warehouse::Warehouse;
 
+/// While a table is filled, the server merges many parts at a time and so each row less often: their number stays
+/// far below what delays inserts (1,000).
+const FEWER_MERGES: (&str, u32) = ("min_parts_to_merge_at_once", 40);
+
 /// One step from a version to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -95,10 +99,25 @@ impl Warehouse {
         Ok(found)
     }
 
-    /// Makes tables beside the live ones, under this handle's suffix.
+    /// Makes tables beside the live ones, under this handle's suffix, to be filled.
     pub async fn create_shadow_tables(&self, tables: &[&Table]) -> Result<(), WarehouseError> {
         for table in tables {
-            self.execute(&create_table(table, &identifier(&self.shadow_name(table)?))).await?;
+            let name = identifier(&self.shadow_name(table)?);
+            self.execute(&create_table(table, &name)).await?;
+            let (setting, parts) = FEWER_MERGES;
+            let fewer = format!("ALTER TABLE {name} MODIFY SETTING {setting} = {parts}");
+            self.execute(&fewer).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the server merge the parts of these shadows as those of any table: what is live is read
+    /// more than it is written.
+    pub async fn merge_as_usual(&self, tables: &[&Table]) -> Result<(), WarehouseError> {
+        let (setting, _) = FEWER_MERGES;
+        for table in tables {
+            let name = identifier(&self.shadow_name(table)?);
+            self.execute(&format!("ALTER TABLE {name} RESET SETTING {setting}")).await?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `cargo xtask simulate`: the simulator, optimised.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::run::{Failed, build_folder, cargo, finish};
@@ -17,5 +18,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     let program = build_folder()?.join(PROFILE).join("simulator");
     let default = [SEEDS.to_string()];
     let arguments = if arguments.is_empty() { &default[..] } else { arguments };
-    finish(Command::new(program).args(arguments), &format!("simulator {}", arguments.join(" ")))
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Its proofs keep a few files for each seed, which no crash of this machine has to spare.
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        command.env("TMPDIR", memory);
+    }
+    finish(&mut command, &format!("simulator {}", arguments.join(" ")))
 }

@@ -165,6 +165,9 @@ impl Work<'_> {
             };
             pairs.insert(table.name.to_owned(), pair);
         }
+        if target == Side::Rebuilt {
+            runtime.block_on(self.shadow.merge_as_usual(&self.tables))?;
+        }
         let exchange = Exchange { target, accepted, pairs };
         self.append_json(step::EXCHANGE, &exchange)?;
         self.state.open = Some(exchange.clone());
