@@ -19,6 +19,8 @@ use crate::report::{Report, median, thousands};
 use crate::workload::Workload;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+const MERGES_LOOK_EVERY: Duration = Duration::from_millis(250);
+const QUIET_LOOKS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// What one of them took: on the clock, and of the processors.
@@ -137,6 +139,8 @@ fn round(
         anyhow::Ok(warehouse)
     })?;
     let live = took(server, || project(workload, log, &warehouse, (runtime, number)))?;
+    // What the live tables have left to merge is not the rebuild's.
+    until_merged(server)?;
     let rebuilder = Rebuilder::new(
         Arc::clone(log),
         warehouse,
@@ -153,7 +157,22 @@ fn round(
         Ok(())
     })?;
     rebuilder.discard(&id)?;
+    until_merged(server)?;
     Ok(Round { live, rebuild })
+}
+
+/// Waits until the server merges nothing, a few looks long.
+fn until_merged(server: &ClickHouse) -> anyhow::Result<()> {
+    let client = reqwest::blocking::Client::new();
+    let (started, mut quiet) = (Instant::now(), 0);
+    while quiet < QUIET_LOOKS {
+        ensure!(started.elapsed() < PATIENCE, "the merges have no end");
+        std::thread::sleep(MERGES_LOOK_EVERY);
+        let asked = client.post(server.http_url()).body("SELECT count() FROM system.merges");
+        let merges = asked.send()?.error_for_status()?.text()?;
+        quiet = if merges.trim() == "0" { quiet + 1 } else { 0 };
+    }
+    Ok(())
 }
 
 /// Runs the projector until everything is in its tables.

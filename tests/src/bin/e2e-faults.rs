@@ -22,7 +22,7 @@ each on a deployment of its own, until so many events were sent and so many faul
 const SEED_DEFAULT: u64 = 2_026;
 const SHORT_EVENTS: usize = 2_500;
 const SHORT_WITHIN: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// A broken build need not come to rest.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(12);
 /// Two scenes at a time: most of a scene is waiting.

@@ -31,7 +31,7 @@ use crate::truth::Pricing;
 
 pub const PARTITIONS: u32 = 4;
 /// Until something that must happen soon has happened.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const CHARGERS: [&str; 3] = ["charger-0", "charger-1", "charger-2"];
 const PROJECTORS: [&str; 2] = ["projector-0", "projector-1"];
 
