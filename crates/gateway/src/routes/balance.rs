@@ -23,6 +23,8 @@ use crate::strict;
 const HOLDS_SHOWN_MAX: u32 = 100;
 /// A projection that works is behind by less.
 const FILLING_SECONDS_MIN: i64 = 10;
+/// Fewer than these are there in a moment.
+const FILLING_RECORDS_MIN: i64 = 1_000;
 
 pub(crate) async fn balance(
     State(app): State<App>,
@@ -79,7 +81,8 @@ pub(crate) async fn balance(
 fn is_being_filled(freshness: &Value) -> bool {
     let seconds = freshness["lag_s"].as_str().and_then(|lag| lag.split('.').next()?.parse().ok());
     let is_far = seconds.is_none_or(|seconds: i64| seconds >= FILLING_SECONDS_MIN);
-    is_far && freshness["lag_records"].as_i64().is_some_and(|records| records > 0)
+    is_far
+        && freshness["lag_records"].as_i64().is_some_and(|records| records >= FILLING_RECORDS_MIN)
 }
 
 /// What ClickHouse has of an account.
@@ -267,8 +270,8 @@ mod tests {
         let is_filled = |lag_s: Value, records: i64| {
             is_being_filled(&json!({ "lag_s": lag_s, "lag_records": records }))
         };
-        assert!(is_filled(Value::Null, 7) && is_filled(json!("86400.120"), 7));
-        assert!(!is_filled(Value::Null, 0) && !is_filled(json!("0.250"), 7));
+        assert!(is_filled(Value::Null, 7_000) && is_filled(json!("86400.120"), 7_000));
+        assert!(!is_filled(Value::Null, 7) && !is_filled(json!("0.250"), 7_000));
         assert!(!is_filled(json!("90.000"), 0));
     }
 }
