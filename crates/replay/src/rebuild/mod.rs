@@ -71,7 +71,7 @@ impl Default for Terms {
             batch_records_max: 50_000,
             batch_bytes_max: 16 * 1024 * 1024,
             workers: 2,
-            step: Duration::from_secs(2),
+            step: Duration::from_secs(4),
             alone: false,
         }
     }
