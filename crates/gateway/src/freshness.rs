@@ -26,3 +26,8 @@ pub(crate) async fn partitions(warehouse: &Warehouse) -> Result<Vec<Freshness>, 
         FROM ledger_entries AS e GROUP BY e.ledger_partition ORDER BY partition";
     warehouse.query_rows(entries).await
 }
+
+/// The whole seconds of a lag as answers tell it (`61.500`).
+pub(crate) fn whole_seconds(lag: &str) -> Option<i64> {
+    lag.split('.').next()?.parse().ok()
+}

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, literal, now};
 use crate::form::{self, Params};
+use crate::freshness::whole_seconds;
 use crate::problem::Problem;
 use crate::routes::accounts::freshness_of;
 use crate::routes::history;
@@ -79,8 +80,8 @@ pub(crate) async fn balance(
 
 /// Whether the tables are so far behind, as after a restore, that they may lack accounts of long ago.
 fn is_being_filled(freshness: &Value) -> bool {
-    let seconds = freshness["lag_s"].as_str().and_then(|lag| lag.split('.').next()?.parse().ok());
-    let is_far = seconds.is_none_or(|seconds: i64| seconds >= FILLING_SECONDS_MIN);
+    let seconds = freshness["lag_s"].as_str().and_then(whole_seconds);
+    let is_far = seconds.is_none_or(|seconds| seconds >= FILLING_SECONDS_MIN);
     is_far
         && freshness["lag_records"].as_i64().is_some_and(|records| records >= FILLING_RECORDS_MIN)
 }

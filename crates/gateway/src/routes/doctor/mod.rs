@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, now, scan};
 use crate::form::Params;
+use crate::freshness::whole_seconds;
 use crate::problem::Problem;
 use crate::routes::status;
 use crate::settings::PERMISSIONS;
@@ -70,6 +71,12 @@ impl Finding {
         Self { check, severity, found: found.into(), what_to_do: Some(what_to_do.into()) }
     }
 
+    /// What the log says is wrong, in one sentence: what was found; what to do.
+    fn of_sentence(check: &'static str, said: &str, otherwise: &str) -> Self {
+        let (found, what_to_do) = said.split_once("; ").unwrap_or((said, otherwise));
+        Self::new(check, Severity::Wrong, found, what_to_do)
+    }
+
     fn json(&self) -> Value {
         json!({
             "check": self.check,
@@ -114,18 +121,10 @@ async fn log(app: &App) -> Vec<Finding> {
                 Topic::ALL.len()
             ),
         )],
-        Ok(broken) => broken
-            .into_iter()
-            .map(|finding| match finding.split_once("; ") {
-                Some((found, todo)) => Finding::new(CHECK, Severity::Wrong, found, todo),
-                None => Finding::new(
-                    CHECK,
-                    Severity::Wrong,
-                    finding,
-                    "make the topics anew under another prefix",
-                ),
-            })
-            .collect(),
+        Ok(broken) => {
+            let otherwise = "make the topics anew under another prefix";
+            broken.iter().map(|said| Finding::of_sentence(CHECK, said, otherwise)).collect()
+        }
         Err(error) => vec![Finding::new(
             CHECK,
             Severity::Wrong,
@@ -156,13 +155,10 @@ async fn refusals(app: &App) -> Vec<Finding> {
         Ok(Some(refusals)) if refusals.is_empty() => {
             vec![Finding::fine(CHECK, "the log allows the gateway all that it does")]
         }
-        Ok(Some(refusals)) => refusals
-            .iter()
-            .map(|refusal| {
-                let (found, todo) = refusal.split_once("; ").unwrap_or((refusal, "ask who may"));
-                Finding::new(CHECK, Severity::Wrong, found, todo)
-            })
-            .collect(),
+        Ok(Some(refusals)) => {
+            let otherwise = "`tally topics acls` lists what must be allowed";
+            refusals.iter().map(|said| Finding::of_sentence(CHECK, said, otherwise)).collect()
+        }
         Err(error) => {
             let todo = "see that the log can be reached";
             vec![Finding::new(CHECK, Severity::Wrong, error.detail(), todo)]
@@ -225,7 +221,7 @@ fn of_service(service: &Value) -> Vec<Finding> {
     }
     // ClickHouse did not answer: its own check says so.
     let Some(lag) = service["lag_s"].as_str() else { return findings };
-    let seconds: i64 = lag.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0);
+    let seconds = whole_seconds(lag).unwrap_or(0);
     if findings.is_empty() {
         findings.push(match seconds <= LAG_SECONDS_MAX {
             true => Finding::fine(CHECK, format!("{name} is {lag} s behind")),
