@@ -109,6 +109,9 @@ pub trait Member: Send {
     fn release(&mut self, partitions: &[Partition]) -> Result<(), LogError>;
 
     /// Queues a record in the open transaction, opening one if there is none.
+    ///
+    /// [`LogError::Unavailable`] when an earlier record of the transaction could not be written:
+    /// the abort that follows says whether that was because the writer is fenced.
     fn append(&mut self, record: Append<'_>) -> Result<(), LogError>;
 
     /// Commits everything appended since the last commit together with the positions. A member

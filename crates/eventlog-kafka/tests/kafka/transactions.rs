@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Offset, Partition};
-use eventlog::{CommitOutcome, EventLog, Lane, LogError};
+use eventlog::{CommitOutcome, EventLog, Lane, LogError, Member};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::{ClientConfig, Offset as RawOffset, TopicPartitionList};
@@ -53,6 +53,32 @@ fn a_transaction_that_outlived_its_timeout_is_in_doubt_not_fenced() {
     member.append(record(place, "in time")).unwrap();
     assert_eq!(member.commit(&[]), CommitOutcome::Committed);
     assert_eq!(all(&log, place), ["in time"]);
+}
+
+/// A fenced writer's records are refused by the broker behind its back: appending says that the
+/// transaction must end, and both ways to end it say why.
+#[test]
+fn a_fenced_writer_whose_records_were_refused_is_told_so() {
+    type End = fn(&mut dyn Member) -> bool;
+    let ends: [(&str, End); 2] = [
+        ("commit", |member| matches!(member.commit(&[]), CommitOutcome::Fenced(_))),
+        ("abort", |member| matches!(member.abort(), Err(LogError::Fenced(_)))),
+    ];
+    for (name, says_fenced) in ends {
+        let log = log(settings(&format!("refused-{name}")), &[ENTRIES], 1);
+        let mut older = join(&log, "older", &[], Some("charger-0"));
+        older.append(record(at(ENTRIES, 0), "from a ghost")).unwrap();
+        let _newer = join(&log, "newer", &[], Some("charger-0"));
+        until("the broker's refusal", || {
+            match older.append(record(at(ENTRIES, 0), "from a ghost too")) {
+                Ok(()) => false,
+                Err(LogError::Unavailable(_) | LogError::Fenced(_)) => true,
+                Err(error) => panic!("{error:?}"),
+            }
+        });
+        assert!(says_fenced(&mut *older), "{name}");
+        assert_eq!(all(&log, at(ENTRIES, 0)), Vec::<String>::new());
+    }
 }
 
 /// A writer that was replaced can neither commit positions nor records, however often it tries.
