@@ -185,6 +185,11 @@ impl KafkaSettings {
             property("session.timeout.ms", &self.session_timeout.as_millis().to_string()),
             property("heartbeat.interval.ms", "500"),
             property("max.poll.interval.ms", &self.poll_interval_max.as_millis().to_string()),
+            // A member that was told, or not told, of its topics by a broker that is just starting
+            // waits for the next refresh to join: five minutes by default.
+            property("topic.metadata.refresh.interval.ms", "2000"),
+            // By default three refreshes; after it every join would ask first.
+            property("metadata.max.age.ms", "900000"),
         ]
         .to_vec();
         properties.extend(instance.map(|instance| property("group.instance.id", instance)));

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use domain::{Offset, Partition};
-use eventlog::{Assignment, CommitOutcome, Lane, LogError};
+use eventlog::{Assignment, CommitOutcome, EventLog, Lane, LogError, TopicSpec};
 use eventlog_kafka::KafkaSettings;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 
 const REWINDS: u32 = 300;
 
@@ -132,6 +135,30 @@ fn a_static_member_comes_back_at_once() {
         told.is_some()
     });
     assert!(matches!(told, Some(LogError::Fenced(_))), "{told:?}");
+}
+
+/// A broker that has just started may not know the topics yet, and the group then has nothing to
+/// share out. Nobody tells its members when that is over: they must ask.
+#[test]
+fn a_member_whose_topics_were_gone_for_a_while_has_its_partitions_back() {
+    let settings = settings("gone");
+    let topic = format!("{}{USAGE}", settings.prefix);
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &settings.bootstrap);
+    let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
+    let log = log(settings, &[USAGE], 1);
+    let mut member = join(&log, "charger", &[(USAGE, Lane::Bulk)], None);
+    let gained = Assignment::Gained(vec![Partition(0)]);
+    assert_eq!(next_change(&mut *member), gained);
+
+    let deleted = admin.delete_topics(&[&topic], &AdminOptions::new());
+    futures_executor::block_on(deleted).unwrap().remove(0).unwrap();
+    let change = next_change(&mut *member);
+    assert!(matches!(change, Assignment::Revoked(_) | Assignment::Lost(_)), "{change:?}");
+    member.release(&[Partition(0)]).unwrap();
+
+    log.create_topics(&[TopicSpec { topic: USAGE, partitions: 1 }]).unwrap();
+    assert_eq!(next_change(&mut *member), gained);
 }
 
 /// Whatever was fetched or on its way when a partition is started anew, none of it is delivered:
