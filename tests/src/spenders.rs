@@ -50,7 +50,10 @@ impl Api {
     /// # Errors
     /// When no client can be made.
     pub fn new(url: String, key: String) -> anyhow::Result<Self> {
-        let client = Client::builder().timeout(REQUEST_TIMEOUT).build()?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(trust::client_config(None)?)
+            .timeout(REQUEST_TIMEOUT)
+            .build()?;
         Ok(Self { client, url, key })
     }
 

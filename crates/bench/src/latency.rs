@@ -94,7 +94,7 @@ fn on(
         anyhow::Ok(Gateway::start(log, warehouse, settings, Registry::new()).await?)
     })?;
     let key = std::fs::read_to_string(folder.join("operator.key"))?.trim_end().to_owned();
-    let client = Client::builder().timeout(PATIENCE).build()?;
+    let client = testkit::http_client(PATIENCE)?;
     let api = Api { client, url: format!("http://{}", gateway.address()), key };
     let measured = rows(name, log.as_ref(), &api, report);
     runtime.block_on(gateway.shutdown())?;

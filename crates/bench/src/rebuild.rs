@@ -163,7 +163,7 @@ fn round(
 
 /// Waits until the server merges nothing, a few looks long.
 fn until_merged(server: &ClickHouse) -> anyhow::Result<()> {
-    let client = reqwest::blocking::Client::new();
+    let client = testkit::http_client(PATIENCE)?;
     let (started, mut quiet) = (Instant::now(), 0);
     while quiet < QUIET_LOOKS {
         ensure!(started.elapsed() < PATIENCE, "the merges have no end");

@@ -43,7 +43,7 @@ pub enum GatewayError {
     #[error(transparent)]
     OperatorKey(#[from] OperatorKeyError),
     #[error(transparent)]
-    Webhooks(#[from] notifier::NoTls),
+    Webhooks(#[from] trust::TrustError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("cannot start a thread: {0}")]
@@ -93,7 +93,7 @@ impl Gateway {
             Appending::start(Arc::clone(&log)).map_err(GatewayError::Thread)?;
         let key_file = settings.operator_key_file.as_deref();
         auth::ensure(key_file, &followed, &appending, now()).await?;
-        let webhook_sender = notifier::Sender::new(settings.allow_private_webhooks)?;
+        let webhook_sender = notifier::Sender::new(&settings.webhooks)?;
         let listen = settings.listen;
         let source = |source| GatewayError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(source)?;

@@ -46,8 +46,8 @@ pub struct GatewaySettings {
     /// disks and the permissions there.
     pub data_folder: Option<PathBuf>,
     pub state_folder: Option<PathBuf>,
-    /// Whether webhooks may be at private and local addresses: on one's own machine.
-    pub allow_private_webhooks: bool,
+    /// Where webhooks may be.
+    pub webhooks: notifier::Reach,
     /// The same API over TLS, beside the plain listener.
     pub tls: Option<crate::TlsSettings>,
     /// How long a command waits for its reply.
@@ -70,7 +70,7 @@ impl GatewaySettings {
             data_folder: None,
             state_folder: None,
             tls: None,
-            allow_private_webhooks: false,
+            webhooks: notifier::Reach::default(),
             command_patience: Duration::from_secs(15),
             adoption_patience: Duration::from_secs(30),
             projection_patience: Duration::from_secs(60),

@@ -33,7 +33,7 @@ pub use delivery::{Delivery, DeliveryState};
 pub use metrics::NotifierMetrics;
 pub use outbox::{Limits, Outbox, Retry, Sending, Taken, Tried};
 pub use schedule::{ATTEMPTS_MAX, next_at};
-pub use send::{Answer, NoTls, Outgoing, Sender};
+pub use send::{Answer, Outgoing, Reach, Sender};
 pub use service::{DELIVERIES, Notifier, NotifierError, NotifierSettings, PERMISSIONS};
 pub use signature::{SECRET_BYTES, sign, signing, whsec};
 pub use target::{BadTarget, Target, URL_BYTES_MAX, is_public};

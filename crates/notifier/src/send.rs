@@ -5,6 +5,7 @@
 //! other, and are not followed; no proxy is used.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use trust::TrustError;
 use wire::{AttemptOutcome, WebhookSecret};
 
 use crate::schedule::retry_after;
@@ -42,6 +43,15 @@ pub struct Sender {
     timeout: Duration,
 }
 
+/// Where webhooks may be, and whom they are believed to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Whether endpoints may be at private and local addresses: on one's own machine.
+    pub allow_private: bool,
+    /// PEM: authorities to believe besides this machine's.
+    pub ca_file: Option<PathBuf>,
+}
+
 impl std::fmt::Debug for Sender {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -51,11 +61,6 @@ impl std::fmt::Debug for Sender {
             .finish_non_exhaustive()
     }
 }
-
-/// TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("TLS cannot be set up: {0}")]
-pub struct NoTls(#[from] tokio_rustls::rustls::Error);
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -81,23 +86,15 @@ pub struct Answer {
 }
 
 impl Sender {
-    /// A sender that trusts the certificates that this machine trusts.
-    ///
     /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(allow_private: bool) -> Result<Self, NoTls> {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            tracing::warn!(errors = ?found.errors, "no certificates to trust: webhooks over https will fail");
-        }
-        let provider = Arc::new(crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), allow_private, timeout: TIMEOUT })
+    /// When the file with authorities cannot be used.
+    pub fn new(reach: &Reach) -> Result<Self, TrustError> {
+        let config = trust::client_config(reach.ca_file.as_deref())?;
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            allow_private: reach.allow_private,
+            timeout: TIMEOUT,
+        })
     }
 
     /// As [`Sender::new`], with another time for answers.
@@ -247,9 +244,12 @@ mod tests {
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
         let target = Target::parse(&url, true).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let connect = |sender: Sender| runtime.block_on(sender.connect(&target));
-        let refused = connect(Sender::new(false).unwrap()).unwrap_err();
+        let connect = |allow_private: bool| {
+            let sender = Sender::new(&Reach { allow_private, ..Reach::default() }).unwrap();
+            runtime.block_on(sender.connect(&target))
+        };
+        let refused = connect(false).unwrap_err();
         assert!(refused.ends_with("is a private or local address"), "{refused}");
-        assert!(connect(Sender::new(true).unwrap()).is_ok());
+        assert!(connect(true).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use wire::RecordError;
 
 use crate::metrics::NotifierMetrics;
 use crate::outbox::Limits;
-use crate::send::{NoTls, Sender};
+use crate::send::{Reach, Sender};
 use crate::session::Session;
 
 /// What a notifier does with the log.
@@ -31,8 +31,7 @@ const REJOIN_WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct NotifierSettings {
     pub group: String,
-    /// Whether endpoints may be at private and local addresses: on one's own machine.
-    pub allow_private: bool,
+    pub reach: Reach,
     /// How long an endpoint has for its answer.
     pub timeout: Duration,
     pub limits: Limits,
@@ -42,7 +41,7 @@ impl Default for NotifierSettings {
     fn default() -> Self {
         Self {
             group: "tally-notifier".to_owned(),
-            allow_private: false,
+            reach: Reach::default(),
             timeout: Duration::from_secs(10),
             limits: Limits::default(),
         }
@@ -60,7 +59,7 @@ pub enum NotifierError {
     #[error("{at}@{offset}: {why}")]
     Record { at: TopicPartition, offset: Offset, why: RecordError },
     #[error(transparent)]
-    Tls(#[from] NoTls),
+    Trust(#[from] trust::TrustError),
     #[error("the runtime cannot start: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -116,7 +115,7 @@ impl Notifier {
     pub fn run(&self, stop: &AtomicBool) -> Result<(), NotifierError> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let sender = Sender::new(self.settings.allow_private)?.with_timeout(self.settings.timeout);
+        let sender = Sender::new(&self.settings.reach)?.with_timeout(self.settings.timeout);
         let mut wait = REJOIN_WAIT_MIN;
         let ended = loop {
             let started = Instant::now();

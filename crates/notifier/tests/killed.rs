@@ -18,7 +18,7 @@ use domain::{EntryNumber, Offset, Partition, Timestamp, Topic, TopicPartition};
 use eventlog::{Append, EmbeddedLog, EventLog, TopicSpec};
 use ledger::{AccountEvent, Happening};
 use notifier::{
-    DELIVERIES, Delivery, DeliveryState, Notifier, NotifierMetrics, NotifierSettings, sign,
+    DELIVERIES, Delivery, DeliveryState, Notifier, NotifierMetrics, NotifierSettings, Reach, sign,
 };
 use wire::{AccessChange, AccessRecord, DeliveryRecord, EventPlace, WebhookSecret, WebhookSet};
 
@@ -43,7 +43,7 @@ fn in_a_process_of_its_own() {
     let began = Timestamp::from_micros(std::env::var(BEGAN).unwrap().parse().unwrap());
     let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(Path::new(&folder)).unwrap());
     let settings = NotifierSettings {
-        allow_private: true,
+        reach: Reach { allow_private: true, ..Reach::default() },
         timeout: Duration::from_millis(500),
         ..NotifierSettings::default()
     };

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use domain::Timestamp;
-use notifier::{Answer, Outgoing, Sender};
+use notifier::{Answer, Outgoing, Reach, Sender};
 use wire::{AttemptOutcome, WebhookSecret};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -68,10 +68,14 @@ fn answered(status: u16) -> AttemptOutcome {
     AttemptOutcome::Answered { status }
 }
 
+fn reaching(allow_private: bool) -> Sender {
+    Sender::new(&Reach { allow_private, ..Reach::default() }).unwrap()
+}
+
 #[test]
 fn a_request_is_signed_and_says_what_it_is() {
     let (address, seen) = serve(Some("HTTP/1.1 202 Accepted\r\ncontent-length: 3\r\n\r\nyes"));
-    let sender = Sender::new(true).unwrap();
+    let sender = reaching(true);
     let answer = post(&sender, &outgoing(format!("http://{address}/alerts?x=1")));
     assert_eq!((answer.outcome, answer.excerpt.as_str()), (answered(202), "yes"));
     let (request, _) = seen.recv().unwrap();
@@ -95,7 +99,7 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
     let redirect =
         format!("HTTP/1.1 307 X\r\nlocation: http://{other}/\r\ncontent-length: 0\r\n\r\n");
     let (address, _seen) = serve(Some(redirect.leak()));
-    let answer = post(&Sender::new(true).unwrap(), &outgoing(format!("http://{address}/")));
+    let answer = post(&reaching(true), &outgoing(format!("http://{address}/")));
     assert_eq!(answer.outcome, answered(307));
     assert!(reached.try_recv().is_err());
 }
@@ -104,7 +108,7 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
 fn an_endpoint_may_ask_to_be_left_alone() {
     let (address, _seen) =
         serve(Some("HTTP/1.1 429 X\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n"));
-    let answer = post(&Sender::new(true).unwrap(), &outgoing(format!("http://{address}/")));
+    let answer = post(&reaching(true), &outgoing(format!("http://{address}/")));
     assert_eq!(
         (answer.outcome, answer.retry_after),
         (answered(429), Some(Duration::from_secs(120)))
@@ -113,7 +117,7 @@ fn an_endpoint_may_ask_to_be_left_alone() {
 
 #[test]
 fn one_that_hangs_is_given_up_and_one_that_dawdles_after_its_status_is_not() {
-    let sender = Sender::new(true).unwrap().with_timeout(Duration::from_millis(300));
+    let sender = reaching(true).with_timeout(Duration::from_millis(300));
     let (address, _kept) = serve(None);
     let answer = post(&sender, &outgoing(format!("http://{address}/")));
     assert_eq!(
@@ -121,7 +125,7 @@ fn one_that_hangs_is_given_up_and_one_that_dawdles_after_its_status_is_not() {
         AttemptOutcome::Unanswered { error: "no answer within 0.3 s".to_owned() }
     );
     // It announces more than it sends, and keeps the line open.
-    let sender = Sender::new(true).unwrap();
+    let sender = reaching(true);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let kept = std::thread::spawn(move || {
@@ -140,7 +144,7 @@ fn nothing_inside_is_reached_by_address_or_by_name() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let sender = Sender::new(false).unwrap();
+    let sender = reaching(false);
     for host in
         ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "127.1", "localhost."]
     {
@@ -158,7 +162,7 @@ fn no_secret_no_request() {
     let (address, seen) = serve(Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
     let mut unsigned = outgoing(format!("http://{address}/"));
     unsigned.secrets[0].until = Some(unsigned.at);
-    let answer = post(&Sender::new(true).unwrap(), &unsigned);
+    let answer = post(&reaching(true), &unsigned);
     assert!(matches!(answer.outcome, AttemptOutcome::Unanswered { .. }), "{answer:?}");
     assert!(seen.try_recv().is_err());
 }

@@ -19,6 +19,8 @@ pub(crate) use key::{ApiKey, KEY_FILE, KeyFrom};
 /// The subfolder of the default data folder that the demo uses.
 pub(crate) const DEMO_FOLDER: &str = "demo";
 pub(crate) const ADDRESSES_FILE: &str = "addresses.json";
+const PLAIN: &str = "http://";
+const ENCRYPTED: &str = "https://";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 /// A verification reads the whole ledger, and an export all lines, before they answer.
@@ -46,14 +48,22 @@ struct Addresses {
 }
 
 impl Client {
-    /// The tally at `url`, such as `http://127.0.0.1:9400`.
-    pub(crate) fn new(url: &str, key: Option<ApiKey>) -> Result<Self, Failure> {
-        if !url.starts_with("http://") {
+    /// The tally at `url`, such as `http://127.0.0.1:9400` or `https://tally.example.com`; `ca_file`
+    /// holds authorities to believe besides this machine's.
+    pub(crate) fn new(
+        url: &str,
+        key: Option<ApiKey>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        if !url.starts_with(PLAIN) && !url.starts_with(ENCRYPTED) {
             return Err(Failure::Usage(format!(
                 "{url:?} is not the address of a tally: it looks like http://127.0.0.1:9400"
             )));
         }
+        let believed =
+            trust::client_config(ca_file).map_err(|error| Failure::Usage(error.to_string()))?;
         let http = Http::builder()
+            .tls_backend_preconfigured(believed)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .user_agent(concat!("tally/", env!("CARGO_PKG_VERSION")))
@@ -74,14 +84,15 @@ impl Client {
                 .iter()
                 .find(|folder| address_in(folder).as_deref() == Some(wanted))
                 .map(PathBuf::as_path);
-            return Self::new(url, ApiKey::find(settings, folder)?);
+            let ca_file = settings.text("ca_file").map(Path::new);
+            return Self::new(url, ApiKey::find(settings, folder)?, ca_file);
         }
         let running = candidates.iter().find_map(|folder| {
             let url = address_in(folder).filter(|url| answers(url))?;
             Some((url, folder))
         });
         match running {
-            Some((url, folder)) => Self::new(&url, ApiKey::find(settings, Some(folder))?),
+            Some((url, folder)) => Self::new(&url, ApiKey::find(settings, Some(folder))?, None),
             None => Err(Failure::Failed(format!(
                 "no tally runs over {}: start one with `tally up` (or `tally demo`), or say where \
                  one is with --url",
@@ -187,8 +198,11 @@ impl Client {
         };
         let response = request.send().map_err(|error| {
             Failure::Failed(match error.is_connect() {
-                true => format!("nothing answers at {}: is it running? (`tally up`)", self.url),
-                false => format!("{}: {}", self.url, with_causes(&error)),
+                // Over TLS, somebody may answer who is not believed.
+                true if self.url.starts_with(PLAIN) => {
+                    format!("nothing answers at {}: is it running? (`tally up`)", self.url)
+                }
+                _ => format!("{}: {}", self.url, with_causes(&error)),
             })
         })?;
         let status = response.status();
@@ -266,7 +280,7 @@ fn address_in(folder: &Path) -> Option<String> {
 
 /// Whether something listens: a process that was killed leaves its addresses behind.
 fn answers(url: &str) -> bool {
-    let Some(host) = url.strip_prefix("http://") else { return false };
+    let Some(host) = url.strip_prefix(PLAIN) else { return false };
     let addresses = host.trim_end_matches('/').to_socket_addrs();
     addresses
         .into_iter()
@@ -354,7 +368,7 @@ mod tests {
             let url = format!("http://{}", listener.local_addr().unwrap());
             let asked = refuse_one(listener);
             let key = ApiKey::in_folder(folder.path()).unwrap().filter(|_| with_key);
-            let refused = Client::new(&url, key).unwrap().get("/v1/keys", &[]).unwrap_err();
+            let refused = Client::new(&url, key, None).unwrap().get("/v1/keys", &[]).unwrap_err();
             let head = asked.join().unwrap();
             assert_eq!(head.contains("authorization: Bearer tally_a_b"), with_key, "{head}");
             let said = refused.to_string();
@@ -365,6 +379,6 @@ mod tests {
 
     #[test]
     fn a_url_without_a_scheme_is_wrong_usage() {
-        assert!(matches!(Client::new("localhost:9400", None), Err(Failure::Usage(_))));
+        assert!(matches!(Client::new("localhost:9400", None, None), Err(Failure::Usage(_))));
     }
 }

@@ -12,7 +12,7 @@ use domain::Topic;
 use eventlog::{EventLog, LogError, TopicSpec};
 use fetch::Engine;
 use gateway::{Gateway, GatewayError, GatewaySettings, TlsSettings};
-use notifier::{Notifier, NotifierMetrics, NotifierSettings};
+use notifier::{Notifier, NotifierMetrics, NotifierSettings, Reach};
 use projector::{Projector, ProjectorMetrics, ProjectorSettings, WarehouseSink};
 use prometheus::Registry;
 use tokio::runtime::Runtime;
@@ -162,6 +162,7 @@ pub(crate) fn warehouse(
     url: &str,
 ) -> Result<Warehouse, Failure> {
     let mut at = warehouse::Settings::new(url);
+    at.ca_file = settings.text("ca_file").map(PathBuf::from);
     if let Some(user) = settings.text("clickhouse.user") {
         at.user = user.to_owned();
     }
@@ -249,12 +250,11 @@ pub(crate) fn start_projector(
     services.start(named, move |stop| projector.run(stop))
 }
 
-/// Whether webhooks may be at private addresses; `otherwise` when the settings do not say.
-pub(crate) fn allow_private_webhooks(
-    settings: &Settings,
-    otherwise: bool,
-) -> Result<bool, Failure> {
-    Ok(settings.parsed("webhooks.allow_private", "true or false")?.unwrap_or(otherwise))
+/// Where webhooks may be. At private addresses, when the settings do not say: `allow_private`.
+pub(crate) fn webhooks(settings: &Settings, allow_private: bool) -> Result<Reach, Failure> {
+    let said = settings.parsed("webhooks.allow_private", "true or false")?;
+    let ca_file = settings.text("ca_file").map(PathBuf::from);
+    Ok(Reach { allow_private: said.unwrap_or(allow_private), ca_file })
 }
 
 /// Where the API is served over TLS as well, when the settings say so.
@@ -278,12 +278,12 @@ pub(crate) fn tls(settings: &Settings) -> Result<Option<TlsSettings>, Failure> {
 pub(crate) fn start_notifier(
     services: &mut Services,
     common: &Common<'_>,
-    allow_private: bool,
+    reach: Reach,
 ) -> Result<(), Failure> {
     let metrics =
         NotifierMetrics::new(common.registry).map_err(failed("the notifier's metrics"))?;
     let clock = SystemClock::default();
-    let settings = NotifierSettings { allow_private, ..NotifierSettings::default() };
+    let settings = NotifierSettings { reach, ..NotifierSettings::default() };
     let now = Arc::new(move || clock.now());
     let notifier = Notifier::new(Arc::clone(&common.log), settings, metrics, now);
     let named = Named {

@@ -117,7 +117,7 @@ impl Told {
 /// Publishes, grants, ingests, publishes the missing price, and asks for what came out. Nothing
 /// when somebody interrupted it.
 fn meter(running: &Running, told: &Told, seed: u64) -> Result<Option<Shown>, Failure> {
-    let client = Client::new(&running.addresses.api, ApiKey::in_folder(running.folder())?)?;
+    let client = Client::new(&running.addresses.api, ApiKey::in_folder(running.folder())?, None)?;
     let context = Context { client, output: told.output, actor: Some("demo".to_owned()) };
     publish_prices(&context, told)?;
     let ends_at = now().plus_micros(-ENDED_MICROS_AGO);

@@ -88,14 +88,13 @@ pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Resu
             compose::start_projector(&mut services, &common, warehouse, projector)?;
         }
         Service::Notifier => {
-            let allow_private = compose::allow_private_webhooks(settings, false)?;
-            compose::start_notifier(&mut services, &common, allow_private)?;
+            compose::start_notifier(&mut services, &common, compose::webhooks(settings, false)?)?;
         }
         Service::Gateway | Service::Rates => {
             let warehouse = compose::warehouse(&runtime, settings, clickhouse_url(settings)?)?;
             let api = GatewaySettings {
                 listen,
-                allow_private_webhooks: compose::allow_private_webhooks(settings, false)?,
+                webhooks: compose::webhooks(settings, false)?,
                 log_name: "kafka",
                 operator_key_file: settings.text("gateway.operator_key_file").map(PathBuf::from),
                 tls: compose::tls(settings)?,
@@ -110,8 +109,14 @@ pub(crate) fn run(settings: &Settings, output: Output, service: Service) -> Resu
         None => MetricsServer::start(&runtime, listen, registry.clone(), services.pulses())?,
     };
     services.watch()?;
-    output.answer(&json!({"listen": format!("http://{served}"), "partitions": partitions}), || {
-        format!("running over {partitions} partitions; http://{served}/metrics\n")
+    let encrypted = gateway.as_ref().and_then(gateway::Gateway::tls_address);
+    let mut answer = json!({"listen": format!("http://{served}"), "partitions": partitions});
+    if let Some(address) = encrypted {
+        answer["tls_listen"] = json!(format!("https://{address}"));
+    }
+    output.answer(&answer, || {
+        let also = encrypted.map_or(String::new(), |address| format!("; https://{address}"));
+        format!("running over {partitions} partitions; http://{served}/metrics{also}\n")
     });
     let failure = loop {
         match services.next(LOOK_EVERY) {

@@ -33,6 +33,10 @@ pub(crate) const KEYS: &[Key] = &[
         "a file with the API key that commands present; by default the operator's in the data folder",
     ),
     key("key", "the API key itself; better in key_file or the environment"),
+    key(
+        "ca_file",
+        "PEM: authorities to believe besides this machine's, of the API, ClickHouse and webhooks",
+    ),
     key("actor", "who changes credits and prices; recorded with each change"),
     key(
         "listen",

@@ -85,11 +85,11 @@ impl Running {
         compose::start_charger(&mut services, &common, charger)?;
         let projector = ProjectorSettings::new(partitions);
         compose::start_projector(&mut services, &common, warehouse.clone(), projector)?;
-        let allow_private_webhooks = compose::allow_private_webhooks(settings, true)?;
-        compose::start_notifier(&mut services, &common, allow_private_webhooks)?;
+        let webhooks = compose::webhooks(settings, true)?;
+        compose::start_notifier(&mut services, &common, webhooks.clone())?;
         let api = GatewaySettings {
             listen,
-            allow_private_webhooks,
+            webhooks,
             // The embedded log has one owner.
             alone: true,
             operator_key_file: Some(folder.operator_key()),

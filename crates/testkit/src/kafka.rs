@@ -18,6 +18,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 /// Any base64 of 16 bytes will do; it is the same for every broker of ours, and none meets another.
 const CLUSTER_ID: &str = "dGFsbHktdGVzdC1rYWZrYQ";
 
+const SCRAM: &str = "SCRAM-SHA-512";
+
 #[derive(Clone, Debug)]
 pub struct KafkaOptions {
     pub heap_mb: u32,
@@ -25,13 +27,22 @@ pub struct KafkaOptions {
     pub optimizing_compiler: bool,
     /// A second listener, for whoever comes through a proxy on this port.
     pub proxy_port: Option<u16>,
-    /// Who may log in, with a password, at the second listener, which then is not for a proxy: an authorizer decides what
-    /// they may do. At the first listener everybody may do everything.
-    pub users: Vec<(String, String)>,
+    /// Who may log in at the second listener, which then is not for a proxy. At the first everybody may do everything.
+    pub users: Option<KafkaUsers>,
     /// Where the records are kept, when not in a temporary folder.
     pub data: Option<PathBuf>,
     /// Further lines for `server.properties`, which come last and so win.
     pub properties: Vec<(String, String)>,
+}
+
+/// They log in over TLS, by SCRAM-SHA-512; an authorizer decides what they may do.
+#[derive(Clone, Debug)]
+pub struct KafkaUsers {
+    pub names: Vec<String>,
+    /// The same for all of them.
+    pub password: String,
+    /// PEM: the broker's key and certificate. Must be there as long as the broker.
+    pub keystore: PathBuf,
 }
 
 impl Default for KafkaOptions {
@@ -41,7 +52,7 @@ impl Default for KafkaOptions {
             heap_mb: 256,
             optimizing_compiler: false,
             proxy_port: None,
-            users: Vec::new(),
+            users: None,
             data: None,
             properties: Vec::new(),
         }
@@ -75,9 +86,9 @@ impl Kafka {
         let mut further = Vec::new();
         if let Some(proxy) = options.proxy_port {
             further = second_listener(port, (proxied_port, proxy), controller_port);
-        } else if !options.users.is_empty() {
+        } else if let Some(users) = &options.users {
             further = second_listener(port, (proxied_port, proxied_port), controller_port);
-            further.extend(authorized(&options.users));
+            further.extend(authorized(users));
         }
         further.extend(options.properties.iter().cloned());
         let properties = server_properties(&data, port, controller_port, &further);
@@ -192,20 +203,20 @@ fn second_listener(
     ]
 }
 
-/// The second listener wants a name and a password, and an authorizer allows what it was told to.
-fn authorized(users: &[(String, String)]) -> Vec<(String, String)> {
+/// The second listener speaks TLS and wants a name and a password; an authorizer allows what it was told to.
+fn authorized(users: &KafkaUsers) -> Vec<(String, String)> {
     let own = |name: &str, value: String| (name.to_owned(), value);
-    let known: String =
-        users.iter().map(|(user, password)| format!(" user_{user}=\"{password}\"")).collect();
     vec![
         own(
             "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+            "PLAINTEXT:PLAINTEXT,PROXIED:SASL_SSL,CONTROLLER:PLAINTEXT".to_owned(),
         ),
-        own("sasl.enabled.mechanisms", "PLAIN".to_owned()),
+        own("ssl.keystore.type", "PEM".to_owned()),
+        own("ssl.keystore.location", users.keystore.display().to_string()),
+        own("sasl.enabled.mechanisms", SCRAM.to_owned()),
         own(
-            "listener.name.proxied.plain.sasl.jaas.config",
-            format!("org.apache.kafka.common.security.plain.PlainLoginModule required{known};"),
+            "listener.name.proxied.scram-sha-512.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
         ),
         own(
             "authorizer.class.name",
@@ -268,6 +279,11 @@ fn format_storage(folder: &Path, options: &KafkaOptions) -> Result<(), TestkitEr
         .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"])
         .arg(properties_file(folder))
         .stdin(Stdio::null());
+    if let Some(KafkaUsers { names, password, .. }) = &options.users {
+        for name in names {
+            command.arg("--add-scram").arg(format!("{SCRAM}=[name={name},password={password}]"));
+        }
+    }
     let output = command.output().map_err(TestkitError::io("java"))?;
     if output.status.success() {
         return Ok(());

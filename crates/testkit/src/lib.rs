@@ -7,6 +7,7 @@
 //! Architecture invariant: testkit knows neither rdkafka nor the clickhouse crate. It starts servers; talking to them is
 //! the business of the crates under test.
 
+mod authority;
 mod clickhouse;
 mod disk;
 mod kafka;
@@ -14,17 +15,20 @@ mod kafka_probe;
 mod launcher;
 mod proxy;
 mod shared;
+mod tls;
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+pub use authority::Authority;
 pub use clickhouse::ClickHouse;
 pub use disk::SmallDisk;
-pub use kafka::{Kafka, KafkaOptions};
+pub use kafka::{Kafka, KafkaOptions, KafkaUsers};
 pub use proxy::{HttpMode, HttpProxy, KafkaDeed, KafkaProxy, KafkaRequest};
 pub use subprocess::{TimedOut, free_port, wait_until};
 pub use tempfile::TempDir;
+pub use tls::{TlsFront, http_client};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TestkitError {
@@ -36,6 +40,8 @@ pub enum TestkitError {
     ClickHouse(#[from] clickhouse_server::ServerError),
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
+    #[error("a certificate: {0}")]
+    Certificate(String),
     #[error("`{command}` failed ({status}): {output}")]
     CommandFailed { command: String, status: ExitStatus, output: String },
     #[error(

@@ -1,6 +1,7 @@
 //! Where ClickHouse is and how long to wait for it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A text that never prints.
@@ -27,8 +28,10 @@ impl fmt::Debug for Secret {
 /// How to reach ClickHouse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The HTTP interface: `http://host:8123`.
+    /// The HTTP interface: `http://host:8123`, or `https://host:8443`.
     pub url: String,
+    /// PEM: authorities to believe besides this machine's, for `https`.
+    pub ca_file: Option<PathBuf>,
     /// Empty for the server's default user.
     pub user: String,
     pub password: Secret,
@@ -46,6 +49,7 @@ impl Settings {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             user: String::new(),
             password: Secret::default(),
             database: "tally".to_owned(),

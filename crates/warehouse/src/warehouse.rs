@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clickhouse::Client;
 use domain::{Offset, Partition};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use projection::tables::Table;
 
 use crate::ddl::{identifier, literal};
@@ -29,6 +34,30 @@ pub struct Warehouse {
 #[error("a suffix has 1 to 32 lowercase letters, digits and underscores")]
 pub struct BadSuffix;
 
+/// How long a connection that nobody uses is kept: a second less than the server's default.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The library's own client, or the same over TLS.
+fn http_client(settings: &Settings) -> Result<Client, WarehouseError> {
+    if !settings.url.starts_with("https://") {
+        return Ok(Client::default());
+    }
+    let config = trust::client_config(settings.ca_file.as_deref())
+        .map_err(|error| WarehouseError::Misconfigured(error.to_string()))?;
+    let mut tcp = HttpConnector::new();
+    tcp.set_keepalive(Some(TCP_KEEPALIVE));
+    tcp.enforce_http(false);
+    let tls = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let http =
+        HyperClient::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE_TIMEOUT).build(tls);
+    Ok(Client::with_http_client(http))
+}
+
 /// Settings of newer servers that override older ones, or that could cut an insert in two.
 const OPTIONAL_SETTINGS: [(&str, &str); 2] =
     [("deduplicate_insert", "enable"), ("max_insert_block_size_bytes", "0")];
@@ -49,7 +78,7 @@ impl Warehouse {
                 settings.database
             )));
         }
-        let mut client = Client::default()
+        let mut client = http_client(&settings)?
             .with_url(&settings.url)
             .with_product_info("tally", env!("CARGO_PKG_VERSION"))
             // Answers are read as text; the crate's own row types are not used.

@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("eventlog", &["domain"]),
     // The two servers that we talk to, one crate each.
     ("eventlog-kafka", &["domain", "eventlog", "sabotage"]),
-    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "sabotage", "subprocess"]),
+    ("warehouse", &["clickhouse-server", "domain", "fetch", "projection", "sabotage", "subprocess", "trust"]),
     // Services. None knows which event log it runs on; none is called by another, but all fold the catalogue.
     ("catalog", &["domain", "eventlog", "ledger", "rating", "wire"]),
     // Reading the ledger from its log.
@@ -45,10 +45,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "wire",
     ]),
     // Its sender and its fold of deliveries serve the API as well.
-    ("notifier", &["access", "domain", "eventlog", "ledger", "wire"]),
+    ("notifier", &["access", "domain", "eventlog", "ledger", "trust", "wire"]),
     ("gateway", &[
         "access", "calendar", "catalog", "domain", "eventlog", "flow", "ledger", "ledger-log", "notifier",
-        "projection", "rating", "reconcile", "replay", "rerun", "sabotage", "warehouse", "wire",
+        "projection", "rating", "reconcile", "replay", "rerun", "sabotage", "trust", "warehouse", "wire",
     ]),
     ("replay", &[
         "catalog", "domain", "eventlog", "flow", "identity", "ledger", "projection", "rating", "reckoner",
@@ -62,7 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tally", &[
         "calendar", "catalog", "charger", "clickhouse-server", "domain", "eventlog", "eventlog-kafka", "fetch", "flow",
         "gateway", "identity", "ledger", "notifier", "projection", "projector", "rating", "reconcile",
-        "replay", "subprocess", "warehouse", "wire",
+        "replay", "subprocess", "trust", "warehouse", "wire",
     ]),
     // Crashes and rebalances over the core, on the in-memory log.
     ("simulator", &[
@@ -78,16 +78,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("e2e", &[
         "catalog", "charger", "domain", "eventlog", "eventlog-kafka", "flow", "identity", "ledger",
         "gateway", "projection", "projector", "rating", "replay", "rerun", "sabotage", "subprocess", "testkit",
-        "warehouse",
+        "trust", "warehouse",
         "wire",
     ]),
+    // Whose certificates are believed.
+    ("trust", &[]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
     ("subprocess", &[]),
     // Breaks and kill points: nothing, in a shipped build.
     ("sabotage", &[]),
     ("fetch", &[]),
     ("clickhouse-server", &["subprocess"]),
-    ("testkit", &["clickhouse-server", "fetch", "subprocess"]),
+    ("testkit", &["clickhouse-server", "fetch", "subprocess", "trust"]),
     ("xtask", &["fetch"]),
 ];
 
@@ -103,8 +105,10 @@ const ONLY_USERS: &[(&str, &[&str])] = &[
     ("jiff", &["calendar"]),
     // `tally run` answers /metrics and /healthz for services that have no API.
     ("axum", &["gateway", "tally"]),
-    // One TLS stack, for what leaves the deployment.
-    ("tokio-rustls", &["gateway", "notifier"]),
+    // One TLS stack, and one place that says whom to believe.
+    ("tokio-rustls", &["gateway", "notifier", "testkit"]),
+    ("rustls", &["trust"]),
+    ("rustls-native-certs", &["trust"]),
     // Errors are types; `anyhow` is for a program's last line.
     ("anyhow", &["tally", "bench", "simulator", "e2e"]),
 ];

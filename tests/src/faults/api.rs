@@ -12,6 +12,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long all steps of something may take: as long as the load is large.
 const STEPS_PATIENCE: Duration = Duration::from_secs(600);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 /// Somebody else is at it; the projector has yet to come as far as before it died.
 const PASSING: [&str; 2] = ["replay_busy", "replay_ahead"];
@@ -41,8 +42,8 @@ impl Refused {
 }
 
 impl Api {
-    pub(super) fn new(url: String, key_file: PathBuf) -> Self {
-        Self { url, key_file, client: Client::new() }
+    pub(super) fn new(url: String, key_file: PathBuf) -> anyhow::Result<Self> {
+        Ok(Self { url, key_file, client: testkit::http_client(ANSWER_PATIENCE)? })
     }
 
     /// Asks until there is an answer.

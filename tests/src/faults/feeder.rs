@@ -21,8 +21,12 @@ use crate::service::send;
 const LINES_PER_FLUSH_MIN: usize = 60;
 const LINES_PER_FLUSH_MAX: usize = 500;
 /// A broker may be away for so long.
+/// A request that takes longer is sent again.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(180);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
+/// Between the first lines, which only show that everybody works.
+const TRICKLE_PAUSE: Duration = Duration::from_millis(200);
 /// Between the lines that are sent again, once all were sent.
 const AFTERWARDS_PAUSE: Duration = Duration::from_millis(60);
 const AFTERWARDS_LINES: usize = 8;
@@ -30,6 +34,7 @@ const AFTERWARDS_LINES: usize = 8;
 #[derive(Debug)]
 struct Shared {
     sent: AtomicUsize,
+    under_way: AtomicBool,
     stop: AtomicBool,
     /// It gave up, or has sent everything and stopped.
     ended: AtomicBool,
@@ -53,15 +58,17 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// Sends the load's catalogue at once, and the rest over `within`.
+    /// Sends the load's catalogue at once, then a trickle, and the rest over `within` as soon as it is told that
+    /// everybody works: however long a loaded machine takes to start, the faults meet the load.
     pub fn start(
         log: Arc<KafkaLog>,
         load: Arc<Load>,
         within: Duration,
         posting: Option<Posting>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             sent: AtomicUsize::new(0),
+            under_way: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             failed: Mutex::new(None),
@@ -69,15 +76,20 @@ impl Feeder {
         let (bursts, queue) = channel();
         let total = load.lines.len();
         let for_thread = Arc::clone(&shared);
+        let client = testkit::http_client(ANSWER_PATIENCE)?;
         let thread = thread::spawn(move || {
-            let client = reqwest::blocking::Client::new();
             let work = Work { log, load, shared: &for_thread, queue, posting, client };
             if let Err(error) = work.run(within) {
                 *for_thread.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
             for_thread.ended.store(true, Ordering::Release);
         });
-        Self { shared, bursts, thread: Some(thread), total }
+        Ok(Self { shared, bursts, thread: Some(thread), total })
+    }
+
+    /// Everybody works: the load's time begins.
+    pub fn hurry(&self) {
+        self.shared.under_way.store(true, Ordering::Release);
     }
 
     /// Lines of the load that were sent.
@@ -124,6 +136,21 @@ impl Drop for Feeder {
     }
 }
 
+/// From so many lines sent to all of them, evenly over a time.
+struct Pace {
+    began: Instant,
+    sent: usize,
+    total: usize,
+    within: Duration,
+}
+
+impl Pace {
+    fn early_by(&self, sent: usize) -> Duration {
+        let share = (sent - self.sent) as f64 / (self.total - self.sent).max(1) as f64;
+        self.within.mul_f64(share).saturating_sub(self.began.elapsed())
+    }
+}
+
 struct Work<'s> {
     log: Arc<KafkaLog>,
     load: Arc<Load>,
@@ -136,7 +163,7 @@ struct Work<'s> {
 impl Work<'_> {
     fn run(&self, within: Duration) -> anyhow::Result<()> {
         let total = self.load.lines.len();
-        let started = Instant::now();
+        let mut pace = None;
         let at_once = (total / 500).clamp(LINES_PER_FLUSH_MIN, LINES_PER_FLUSH_MAX);
         let mut tail = None;
         let mut sent = 0;
@@ -163,11 +190,11 @@ impl Work<'_> {
             if later || sent == opening {
                 self.wait_for_adoption(&mut tail)?;
             }
-            let due = within.mul_f64(sent as f64 / total as f64);
-            let early = due.saturating_sub(started.elapsed());
+            if pace.is_none() && self.shared.under_way.load(Ordering::Acquire) {
+                pace = Some(Pace { began: Instant::now(), sent, total, within });
+            }
             if !self.shared.stop.load(Ordering::Acquire) {
-                // The load's pace.
-                thread::sleep(early);
+                thread::sleep(pace.as_ref().map_or(TRICKLE_PAUSE, |pace| pace.early_by(sent)));
             }
         }
         let mut random = Random::new(self.load.terms.seed);

@@ -1,6 +1,7 @@
 //! The servers that faults happen to: shared by the classes that leave them whole.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use testkit::{ClickHouse, HttpProxy, Kafka, KafkaOptions, KafkaProxy, SmallDisk, free_port};
@@ -16,6 +17,7 @@ pub enum Disk {
     State,
 }
 
+const STATEMENT_PATIENCE: Duration = Duration::from_secs(30);
 const LOG_DISK_MB: u32 = 160;
 const CLICKHOUSE_DISK_MB: u32 = 400;
 const STATE_DISK_MB: u32 = 48;
@@ -67,7 +69,7 @@ impl Ground {
     /// # Errors
     /// When ClickHouse does not do it.
     pub fn sql(&self, statement: &str) -> anyhow::Result<String> {
-        let client = reqwest::blocking::Client::new();
+        let client = testkit::http_client(STATEMENT_PATIENCE)?;
         let answer = client.post(self.clickhouse.http_url()).body(statement.to_owned()).send()?;
         Ok(answer.error_for_status().with_context(|| statement.to_owned())?.text()?)
     }

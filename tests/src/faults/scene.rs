@@ -108,7 +108,7 @@ impl<'g> Scene<'g> {
             url: format!("http://{listen}"),
             key_file: operator_key_file(folder.path()),
         });
-        let feeder = Feeder::start(Arc::clone(&log), Arc::clone(&load), wanted.within, posting);
+        let feeder = Feeder::start(Arc::clone(&log), Arc::clone(&load), wanted.within, posting)?;
         let mut scene = Self {
             ground,
             class,
@@ -117,7 +117,7 @@ impl<'g> Scene<'g> {
             chargers: Vec::new(),
             projectors: Vec::new(),
             gateway: None,
-            api: Api::new(format!("http://{listen}"), operator_key_file(folder.path())),
+            api: Api::new(format!("http://{listen}"), operator_key_file(folder.path()))?,
             feeder: Some(feeder),
             load,
             log,
@@ -331,7 +331,7 @@ impl<'g> Scene<'g> {
         })
     }
 
-    /// Waits until everybody works: the ledger grows, and ClickHouse has some of it.
+    /// Waits until everybody works: the ledger grows, and ClickHouse has some of it. Then the load comes.
     ///
     /// # Errors
     /// When somebody does not.
@@ -339,7 +339,9 @@ impl<'g> Scene<'g> {
         self.wait_for_work()?;
         self.wait("ClickHouse stays empty", |scene| {
             Ok(scene.tables.number("count()", "ledger_entries")? > 0)
-        })
+        })?;
+        self.feeder()?.hurry();
+        Ok(())
     }
 
     /// The files of the chargers' state.

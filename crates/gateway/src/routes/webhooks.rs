@@ -44,7 +44,7 @@ pub(crate) async fn create(
     let accounts = form.typed::<Vec<String>>("accounts", LIST)?;
     let description = form.text("description")?.unwrap_or_default();
     form.finish()?;
-    Target::parse(&url, app.settings.allow_private_webhooks).map_err(|bad| {
+    Target::parse(&url, app.settings.webhooks.allow_private).map_err(|bad| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_url", bad.to_string())
             .field("url")
             .value(&url)

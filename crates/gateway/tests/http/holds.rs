@@ -108,7 +108,7 @@ fn every_answer_comes_again_from_any_gateway() {
     let tally = Tally::start().with_rates();
     granted(&tally, "a", "100");
     let other = tally.second_gateway(None).unwrap();
-    let client = reqwest::blocking::Client::new();
+    let client = testkit::http_client(std::time::Duration::from_secs(60)).unwrap();
     let twice = |method: Method, path: &str, key: &str, body: &Value| {
         let first = tally
             .ask(method.clone(), path, Some(tally.operator_key()))

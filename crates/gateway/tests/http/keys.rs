@@ -174,7 +174,7 @@ fn other_gateways_follow() {
     let tally = Tally::start();
     let second = tally.second_gateway(None).unwrap();
     let url = format!("http://{}/v1/freshness", second.address());
-    let client = reqwest::blocking::Client::new();
+    let client = testkit::http_client(std::time::Duration::from_secs(60)).unwrap();
     let there = |key: &str| client.get(&url).bearer_auth(key).send().unwrap().status().as_u16();
     let made = tally.key(json!({ "name": "chat", "role": "app" }));
     let key = made["key"].as_str().unwrap();

@@ -104,7 +104,7 @@ impl Tally {
                 certificate_file: pem("certificate.pem"),
                 key_file: pem("key.pem"),
             }),
-            allow_private_webhooks: true,
+            webhooks: notifier::Reach { allow_private: true, ..notifier::Reach::default() },
             ..GatewaySettings::new(PARTITIONS)
         };
         let gateway = runtime
@@ -112,7 +112,7 @@ impl Tally {
             .unwrap();
         let key = std::fs::read_to_string(key_file).unwrap().trim_end().to_owned();
         let url = format!("http://{}", gateway.address());
-        let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let client = testkit::http_client(Duration::from_secs(60)).unwrap();
         let gateway = Some(gateway);
         Self { log, warehouse, runtime, gateway, stop, threads, url, client, key, folder }
     }

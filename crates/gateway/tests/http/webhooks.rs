@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use notifier::{Notifier, NotifierMetrics, NotifierSettings, sign};
+use notifier::{Notifier, NotifierMetrics, NotifierSettings, Reach, sign};
 use prometheus::Registry;
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -86,7 +86,10 @@ fn an_alert_goes_from_the_ledger_to_its_endpoint() {
     let stop = Arc::new(AtomicBool::new(false));
     let notifier = Notifier::new(
         Arc::clone(&tally.log),
-        NotifierSettings { allow_private: true, ..NotifierSettings::default() },
+        NotifierSettings {
+            reach: Reach { allow_private: true, ..Reach::default() },
+            ..NotifierSettings::default()
+        },
         NotifierMetrics::new(&Registry::new()).unwrap(),
         Arc::new(now),
     );

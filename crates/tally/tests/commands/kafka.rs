@@ -1,4 +1,5 @@
-//! Services on a Kafka that asks who they are, and lets each do what it does and no more.
+//! Services as they run in production: everything over TLS, and a Kafka that asks who they are, and lets each do
+//! what it does and no more.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::Timestamp;
 use serde_json::{Value, json};
 use subprocess::{Launch, Subprocess};
-use testkit::{ClickHouse, Kafka, KafkaOptions};
+use testkit::{Authority, ClickHouse, Kafka, KafkaOptions, KafkaUsers, TlsFront};
 
 use crate::runbooks;
 
@@ -31,19 +32,45 @@ charge = { credits_per_unit = "2" }
 /// `tally` as somebody of the cluster, in a folder of its own; without a name, as whoever may do everything.
 struct Somebody<'s> {
     home: tempfile::TempDir,
-    kafka: &'s Kafka,
-    clickhouse: &'s str,
+    servers: &'s Servers,
+}
+
+struct Servers {
+    authority: Authority,
+    kafka: Kafka,
+    /// Keeps running; it is reached through the front alone.
+    _clickhouse: ClickHouse,
+    clickhouse: TlsFront,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let authority = Authority::new().unwrap();
+        let users = KafkaUsers {
+            names: USERS.map(str::to_owned).to_vec(),
+            password: PASSWORD.to_owned(),
+            keystore: authority.key_and_certificate_file(),
+        };
+        let kafka =
+            Kafka::start(KafkaOptions { users: Some(users), ..KafkaOptions::default() }).unwrap();
+        let clickhouse = ClickHouse::start().unwrap();
+        let front = TlsFront::before(clickhouse.http_port(), &authority).unwrap();
+        Self { authority, kafka, _clickhouse: clickhouse, clickhouse: front }
+    }
 }
 
 impl<'s> Somebody<'s> {
-    fn new(name: &str, kafka: &'s Kafka, clickhouse: &'s str) -> Self {
+    fn new(name: &str, servers: &'s Servers) -> Self {
         let home = tempfile::tempdir().unwrap();
+        let Servers { authority, kafka, clickhouse, .. } = servers;
+        let ca = authority.ca_file().display().to_string();
         let (bootstrap, login) = match name {
             "" => (kafka.bootstrap(), String::new()),
             name => {
                 let login = format!(
-                    "[kafka.properties]\n\"security.protocol\" = \"sasl_plaintext\"\n\
-                     \"sasl.mechanisms\" = \"PLAIN\"\n\"sasl.username\" = \"{name}\"\n\
+                    "[kafka.properties]\n\"security.protocol\" = \"sasl_ssl\"\n\
+                     \"ssl.ca.location\" = \"{ca}\"\n\
+                     \"sasl.mechanisms\" = \"SCRAM-SHA-512\"\n\"sasl.username\" = \"{name}\"\n\
                      \"sasl.password\" = \"{PASSWORD}\"\n"
                 );
                 (kafka.users_bootstrap(), login)
@@ -51,13 +78,18 @@ impl<'s> Somebody<'s> {
         };
         let settings = format!(
             "key_file = \"{0}/operator.key\"\ndata = \"{0}/data\"\nlisten = \"127.0.0.1:0\"\npartitions = 2\n\
-             [gateway]\noperator_key_file = \"{0}/operator.key\"\n\
-             [clickhouse]\nurl = \"{clickhouse}\"\n\
+             ca_file = \"{ca}\"\n\
+             [gateway]\noperator_key_file = \"{0}/operator.key\"\ntls_listen = \"127.0.0.1:0\"\n\
+             tls_certificate_file = \"{1}\"\ntls_key_file = \"{2}\"\n\
+             [clickhouse]\nurl = \"{3}\"\n\
              [kafka]\nbootstrap = \"{bootstrap}\"\nprefix = \"blue.\"\nreplication_factor = 1\n{login}",
-            home.path().display()
+            home.path().display(),
+            authority.certificate_file().display(),
+            authority.key_file().display(),
+            clickhouse.url(),
         );
         std::fs::write(home.path().join("tally.toml"), settings).unwrap();
-        Self { home, kafka, clickhouse }
+        Self { home, servers }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -86,7 +118,7 @@ impl<'s> Somebody<'s> {
         serde_json::from_slice(&stdout).unwrap()
     }
 
-    /// A service that runs on, and where it listens.
+    /// A service that runs on, and where it listens: over TLS, where it does.
     fn serves(&self, service: &'static str) -> (Subprocess, String) {
         let log = self.home.path().join("log");
         let command = self.command(&["run", service]);
@@ -98,7 +130,7 @@ impl<'s> Somebody<'s> {
     }
 
     fn of_name(&self, name: &str) -> Self {
-        Self::new(name, self.kafka, self.clickhouse)
+        Self::new(name, self.servers)
     }
 }
 
@@ -116,16 +148,14 @@ fn address_in(log: &Path) -> Option<String> {
     let text = std::fs::read_to_string(log).ok()?;
     let answer = text.lines().find(|line| line.contains("\"listen\""))?;
     let answer: Value = serde_json::from_str(answer).ok()?;
-    Some(answer["listen"].as_str()?.to_owned())
+    let address = answer.get("tls_listen").or(answer.get("listen"))?;
+    Some(address.as_str()?.to_owned())
 }
 
 #[test]
 fn each_service_does_its_work_with_what_it_is_allowed_and_does_not_start_without() {
-    let users = USERS.map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
-    let kafka = Kafka::start(KafkaOptions { users, ..KafkaOptions::default() }).unwrap();
-    let clickhouse = ClickHouse::start().unwrap();
-    let clickhouse_url = clickhouse.http_url();
-    let owner = Somebody::new("", &kafka, &clickhouse_url);
+    let servers = Servers::start();
+    let owner = Somebody::new("", &servers);
     let acls = owner.answer(&["topics", "acls", "--apply"]);
     assert_eq!(acls["applied"], true);
     // Applying them again changes nothing, and is no error.
@@ -160,6 +190,13 @@ fn each_service_does_its_work_with_what_it_is_allowed_and_does_not_start_without
     });
     assert!(finding.is_some(), "{doctor}");
     runbooks_can_be_followed(&gateway, &url);
+
+    // Whose certificate nobody vouches for is told nothing.
+    let stranger = Authority::new().unwrap();
+    let mut status = gateway.command(&["status", "--url", &url]);
+    let Output { stdout, .. } = status.env("TALLY_CA_FILE", stranger.ca_file()).output().unwrap();
+    let said = String::from_utf8(stdout).unwrap();
+    assert!(said.contains("invalid peer certificate"), "{said}");
 }
 
 /// Every command of every runbook, on a deployment that runs. What it is about may not be there: that is said. No command

@@ -1,17 +1,18 @@
 //! What happens to Kafka and to ClickHouse, and between them and us.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use testkit::{HttpMode, KafkaDeed, KafkaRequest};
 
-use crate::faults::scene::Scene;
+use crate::faults::scene::{PARTITIONS, Scene};
 
 /// Longer than a transaction may be open: its end is then nobody's to say.
 const END_DELAY: Duration = Duration::from_millis(7_200);
 const DELAY: Duration = Duration::from_millis(400);
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// A request of an insert is larger than this.
-const HELD_AFTER_BYTES: u64 = 6_000;
+const HELD_AFTER_BYTES: u64 = 3_000;
 
 pub(super) fn broker(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause(200, 900)?;
@@ -94,14 +95,17 @@ pub(super) fn clickhouse_killed(scene: &mut Scene<'_>) -> anyhow::Result<()> {
     scene.pause(200, 600)?;
     match scene.faults % 3 {
         0 => {
-            let bytes = scene.random.between(1_000, HELD_AFTER_BYTES) as usize;
+            // An insert is cut in its middle. A projector that took it for stored is told by the next
+            // one: without it, a restart would begin before the rows that are missing. Then the server
+            // is killed.
+            let bytes = scene.random.between(500, HELD_AFTER_BYTES) as usize;
             let proxy = &scene.ground.clickhouse_proxy;
-            proxy.set(HttpMode::HoldRequestAfter(bytes));
-            // What was held by an earlier fault is not of now, and tells no lie that matters: the
-            // server is killed either way.
+            proxy.set(HttpMode::HoldInsertAfter { table: "usage_lines", bytes });
+            // None comes when everything has been projected.
             proxy.wait_until_held(REQUEST_PATIENCE);
-            scene.ground.clickhouse.kill()?;
             scene.ground.clickhouse_proxy.set(HttpMode::Pass);
+            wait_for_lines(scene)?;
+            scene.ground.clickhouse.kill()?;
             scene.pause(50, 400)?;
             scene.ground.clickhouse.restart()?;
         }
@@ -118,6 +122,23 @@ pub(super) fn clickhouse_killed(scene: &mut Scene<'_>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Until every partition has more lines than now, or nothing more is sent.
+fn wait_for_lines(scene: &mut Scene<'_>) -> anyhow::Result<()> {
+    let statement = format!(
+        "SELECT ledger_partition, max(ledger_offset) FROM {}.usage_lines GROUP BY ledger_partition",
+        scene.name
+    );
+    let reached = |scene: &Scene<'_>| -> anyhow::Result<BTreeSet<String>> {
+        Ok(scene.ground.sql(&statement)?.lines().map(str::to_owned).collect())
+    };
+    let before = reached(scene)?;
+    scene.wait("no lines came", |scene| {
+        let now = reached(scene)?;
+        let all_grew = now.len() == PARTITIONS as usize && now.is_disjoint(&before);
+        Ok(all_grew || scene.feeder()?.is_through())
+    })
 }
 
 pub(super) fn log_disk_full(scene: &mut Scene<'_>) -> anyhow::Result<()> {
