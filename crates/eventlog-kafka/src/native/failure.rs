@@ -11,6 +11,8 @@ use rdkafka_sys::bindings::{
 };
 use rdkafka_sys::types::RDKafkaErrorCode as Code;
 
+use super::log_lines::last_complaint;
+
 /// An error of the client library or of a broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -72,6 +74,17 @@ impl Failure {
         )
     }
 
+    /// Nobody answered; why is known to the client's threads alone.
+    fn has_no_answer(&self) -> bool {
+        matches!(
+            self.code,
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::MessageTimedOut
+        )
+    }
+
     /// The authorizer says no; it may not even say whether the topic is there.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.code == Code::TopicAuthorizationFailed
@@ -109,7 +122,10 @@ impl Failure {
 
     /// What a caller does about it, with what was being done.
     pub(crate) fn into_log_error(self, doing: &str) -> LogError {
-        let text = format!("{doing}: {self}");
+        let mut text = format!("{doing}: {self}");
+        if let Some(why) = last_complaint().filter(|_| self.has_no_answer()) {
+            text = format!("{text}: {why}");
+        }
         if self.is_fenced() {
             LogError::Fenced(text)
         } else if self.needs_a_person() {

@@ -38,12 +38,37 @@ impl Window {
     }
 }
 
+/// What a client said last about a broker that it could not reach, and when. A call that then gives up
+/// knows no more than that it had no answer.
+static COMPLAINT: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+const COMPLAINT_HOLDS: Duration = Duration::from_secs(30);
+/// The facilities of such lines; a line that only counts brokers is of the second.
+const FACILITIES: [&str; 2] = ["FAIL", "ERROR"];
+const COUNTS_BROKERS: &str = "brokers are down";
+
+fn remember(facility: &str, line: &str) {
+    if FACILITIES.contains(&facility) && !line.contains(COUNTS_BROKERS) {
+        // Without the library's thread.
+        let said = line.split_once("]: ").map_or(line, |(_, said)| said);
+        let complaint = Some((Instant::now(), said.to_owned()));
+        *COMPLAINT.lock().unwrap_or_else(PoisonError::into_inner) = complaint;
+    }
+}
+
+/// Why a broker could not be reached, when that was said within the last half minute.
+pub(super) fn last_complaint() -> Option<String> {
+    let complaint = COMPLAINT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (at, said) = complaint.as_ref()?;
+    (at.elapsed() < COMPLAINT_HOLDS).then(|| said.clone())
+}
+
 /// Writes one line of the client library; warnings are rate-limited over the whole process.
 pub(crate) fn write_log_line(level: i32, client: &str, facility: &str, line: &str) {
     if level > WARNING {
         tracing::debug!(client, facility, "kafka client: {line}");
         return;
     }
+    remember(facility, line);
     let admitted =
         WINDOW_STATE.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
     if let Some(suppressed) = admitted {

@@ -129,6 +129,15 @@ impl<'s> Somebody<'s> {
         (process, address)
     }
 
+    /// Another authority than that of the servers.
+    fn believes(&self, authority: &Authority) {
+        let file = self.home.path().join("tally.toml");
+        let ca = self.servers.authority.ca_file().display().to_string();
+        let settings = std::fs::read_to_string(&file).unwrap();
+        let other = authority.ca_file().display().to_string();
+        std::fs::write(&file, settings.replace(&ca, &other)).unwrap();
+    }
+
     fn of_name(&self, name: &str) -> Self {
         Self::new(name, self.servers)
     }
@@ -193,6 +202,11 @@ fn each_service_does_its_work_with_what_it_is_allowed_and_does_not_start_without
 
     // Whose certificate nobody vouches for is told nothing.
     let stranger = Authority::new().unwrap();
+    let unbelieving = owner.of_name("tally-charger");
+    unbelieving.believes(&stranger);
+    let Output { stdout, .. } = unbelieving.command(&["topics", "create"]).output().unwrap();
+    let said = String::from_utf8(stdout).unwrap();
+    assert!(said.contains("broker certificate could not be verified"), "{said}");
     let mut status = gateway.command(&["status", "--url", &url]);
     let Output { stdout, .. } = status.env("TALLY_CA_FILE", stranger.ca_file()).output().unwrap();
     let said = String::from_utf8(stdout).unwrap();
