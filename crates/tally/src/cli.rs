@@ -68,6 +68,9 @@ pub(crate) struct Global {
     /// [env: TALLY_KEY_FILE, or the key itself in TALLY_KEY]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) key_file: Option<PathBuf>,
+    /// PEM: authorities to believe besides this machine's, of an https address [env: TALLY_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The data folder; by default tally's in your user's data folder [env: TALLY_DATA]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
     pub(crate) data: Option<PathBuf>,

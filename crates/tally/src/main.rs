@@ -57,6 +57,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
     let mut settings = Settings::load(cli.global.config.as_deref(), environment())?;
     settings.flag("url", cli.global.url.as_ref());
     settings.flag("key_file", cli.global.key_file.as_ref().map(|path| path.display()));
+    settings.flag("ca_file", cli.global.ca_file.as_ref().map(|path| path.display()));
     settings.flag("data", cli.global.data.as_ref().map(|path| path.display()));
     let context = |settings: &Settings| Context::new(settings, output);
     match &cli.command {

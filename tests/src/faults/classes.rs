@@ -175,7 +175,7 @@ pub static CLASSES: &[Class] = &[
         way: Way::ClickHouseProxy,
         ..Class::new(
             "clickhouse-killed",
-            "ClickHouse killed in the middle of an insert, killed, stopped in its tracks",
+            "an insert cut in its middle and ClickHouse killed, killed again, stopped in its tracks",
             servers::clickhouse_killed,
             3,
             Break::InsertErrorTaken,
