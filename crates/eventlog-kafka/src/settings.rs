@@ -107,7 +107,9 @@ impl KafkaSettings {
 
     /// What every client of the cluster has.
     pub(crate) fn client(&self) -> Properties {
-        [self.shared(), self.extra.clone()].concat()
+        // Its own OpenSSL does not know where this machine keeps its authorities; who names a file wins.
+        let believed = [property("ssl.ca.location", "probe")].to_vec();
+        [self.shared(), believed, self.extra.clone()].concat()
     }
 
     /// A consumer that is handed its partitions and offsets, and takes no part in a group.
@@ -270,6 +272,20 @@ mod tests {
         settings.extra = vec![("sasl.password".to_owned(), "hunter2".to_owned())];
         settings.check().unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    /// Set twice, the later counts.
+    #[test]
+    fn this_machines_authorities_are_believed_unless_a_file_is_named() {
+        let last = |settings: &KafkaSettings| {
+            let set = settings.client().into_iter().rfind(|(name, _)| name == "ssl.ca.location");
+            set.unwrap().1
+        };
+        let mut settings = KafkaSettings::new("localhost:9092");
+        assert_eq!(last(&settings), "probe");
+        settings.extra = vec![property("ssl.ca.location", "/etc/tally/ca.pem")];
+        settings.check().unwrap();
+        assert_eq!(last(&settings), "/etc/tally/ca.pem");
     }
 
     #[test]

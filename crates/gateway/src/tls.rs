@@ -9,9 +9,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
 /// How long a handshake may take.
@@ -35,10 +32,8 @@ pub struct TlsSettings {
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("cannot read {file}: {why}", file = .file.display())]
-    File { file: PathBuf, why: String },
-    #[error("the certificate and the key cannot be used: {0}")]
-    Unusable(#[from] tokio_rustls::rustls::Error),
+    #[error(transparent)]
+    Unusable(#[from] trust::TrustError),
     #[error("cannot listen for TLS on {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -53,14 +48,7 @@ pub(crate) struct TlsListener {
 
 impl TlsListener {
     pub(crate) async fn bind(settings: &TlsSettings) -> Result<Self, TlsError> {
-        let unreadable = |file: &PathBuf, why: String| TlsError::File { file: file.clone(), why };
-        let certificate_file = &settings.certificate_file;
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate_file)
-            .and_then(Iterator::collect)
-            .map_err(|error| unreadable(certificate_file, error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_file(&settings.key_file)
-            .map_err(|error| unreadable(&settings.key_file, error.to_string()))?;
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        let config = trust::server_config(&settings.certificate_file, &settings.key_file)?;
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let source = |source| TlsError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(source)?;

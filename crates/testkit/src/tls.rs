@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{Authority, TestkitError};
 
@@ -23,16 +20,8 @@ pub struct TlsFront {
 impl TlsFront {
     /// With the certificate of `authority`.
     pub fn before(server: u16, authority: &Authority) -> Result<Self, TestkitError> {
-        let unusable = |error: String| TestkitError::Certificate(error);
-        let chain: Vec<_> = CertificateDer::pem_file_iter(authority.certificate_file())
-            .and_then(Iterator::collect)
-            .map_err(|error| unusable(error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_file(authority.key_file())
-            .map_err(|error| unusable(error.to_string()))?;
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| unusable(error.to_string()))?;
+        let config = trust::server_config(&authority.certificate_file(), &authority.key_file())
+            .map_err(|error| TestkitError::Certificate(error.to_string()))?;
         let io = TestkitError::io("a TLS front");
         let started = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

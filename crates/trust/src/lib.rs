@@ -1,21 +1,28 @@
-//! Whose certificates are believed, wherever tally is the one that connects over TLS: to the API, to
-//! ClickHouse, to webhooks. Those of this machine (or of `SSL_CERT_FILE`), and those of a file that
-//! the deployment names. Kafka's client has a store of its own.
+//! TLS, both ways, on one implementation of cryptography.
+//!
+//! Where tally connects (to the API, to ClickHouse, to webhooks) it believes the authorities of this
+//! machine (or of `SSL_CERT_FILE`) and those of a file that the deployment names. Where others
+//! connect, it is who its certificate says. Kafka's client has a TLS of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore, crypto};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
 
-/// Why nothing can be believed.
+/// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    #[error("ca_file: {file}: {why}", file = .file.display())]
+    #[error("cannot use {file}: {why}", file = .file.display())]
     File { file: PathBuf, why: String },
     #[error("TLS cannot be set up: {0}")]
     Protocol(#[from] rustls::Error),
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto::ring::default_provider())
 }
 
 /// How to connect over TLS, believing this machine's authorities and those of `ca_file` (PEM, one or
@@ -33,26 +40,50 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TrustError>
     if believed == 0 {
         tracing::warn!(errors = ?found.errors, "no certificates to believe: every https will fail");
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
 }
 
+/// How to serve over TLS, as whom `certificate_file` (PEM: the certificate, then those that signed
+/// it) says, with its private key (PEM). Clients show no certificate.
+///
+/// # Errors
+/// When a file cannot be read or holds nothing of its kind, and when the two do not belong together.
+pub fn server_config(certificate_file: &Path, key_file: &Path) -> Result<ServerConfig, TrustError> {
+    let chain = certificates(certificate_file)?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| unusable(key_file, error))?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(config)
+}
+
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<usize, TrustError> {
-    let refused = |why: String| TrustError::File { file: file.to_owned(), why };
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|error| refused(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(refused("there is no certificate in it".to_owned()));
-    }
+    let certificates = certificates(file)?;
     let count = certificates.len();
     for certificate in certificates {
-        roots.add(certificate).map_err(|error| refused(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(file, error))?;
     }
     Ok(count)
+}
+
+/// At least one.
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(file, error))?;
+    if certificates.is_empty() {
+        return Err(unusable(file, "there is no certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn unusable(file: &Path, why: impl ToString) -> TrustError {
+    TrustError::File { file: file.to_owned(), why: why.to_string() }
 }
 
 #[cfg(test)]
@@ -70,10 +101,5 @@ mod tests {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         std::fs::write(&file, broken).unwrap();
         assert!(refusal().contains("ca.pem"), "{}", refusal());
-    }
-
-    #[test]
-    fn this_machines_authorities_suffice() {
-        client_config(None).unwrap();
     }
 }

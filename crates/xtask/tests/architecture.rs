@@ -81,7 +81,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "trust", "warehouse",
         "wire",
     ]),
-    // Whose certificates are believed.
+    // TLS: whom to believe, and who we are.
     ("trust", &[]),
     // Third-party programs: finding and installing them, running them. They know nothing of tally.
     ("subprocess", &[]),
